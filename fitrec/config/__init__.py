@@ -1,0 +1,1 @@
+"""The typed configuration: one model per stage, defaults and JSON schema generated from it."""

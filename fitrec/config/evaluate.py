@@ -1,0 +1,30 @@
+"""Configuration of the evaluate and report stages."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from fitrec.config.base import Section
+
+
+class EvaluateConfig(Section):
+    """The evaluate stage."""
+
+    trials: int = Field(100, ge=2, description="Simulated trials per condition, with fresh noise and initial states.")
+    correlation: Literal["concatenated", "per_condition"] = Field(
+        "concatenated",
+        description="PSTH correlation over the conditions joined in time, or the mean of the correlations within each condition.",
+    )
+    extra_smoothing_s: list[float] = Field(
+        [], description="Further widths of the smoothing kernel of the model's PSTH for which the correlation is reported, in seconds."
+    )
+    raster_trials: int = Field(10, ge=1, description="Trials per condition whose spikes are stored for rasters.")
+    ceiling_splits: int = Field(50, ge=1, description="Random halvings of the trials behind the split-half ceiling.")
+    baselines: bool = Field(True, description="Also evaluate the untrained network and the recording's own baselines.")
+
+
+class ReportConfig(Section):
+    """The report stage."""
+
+    examples: int = Field(4, ge=1, description="Units shown in each of best, median and worst of the PSTH gallery.")
+    title: str | None = Field(None, description="Title of the page; the fit's name when left out.")

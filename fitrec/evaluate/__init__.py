@@ -1,0 +1,1 @@
+"""Evaluation: metrics, ceilings and baselines as pure functions of arrays."""

@@ -1,0 +1,1 @@
+"""Networks: populations, wiring, inputs, and the mapping from model neurons to recorded units."""

@@ -1,0 +1,82 @@
+"""The Network: everything the simulator needs besides the trained weights."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.fields import array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A network of leaky integrate-and-fire neurons, E neurons first, with static and plastic projections.
+
+    Voltages are in units of threshold - reset as configured, weights are charges (threshold x ms), times in ms. A trial is: settle
+    freely from random voltages, receive the condition's frozen stimulus, then the recorded window begins at `window_start_step`.
+
+    Attributes
+    ----------
+    static_indptr, static_indices, static_weight : CSR by presynaptic neuron
+        Row i lists the targets of neuron i.
+    plastic_pre : (trained, input) int32
+        Presynaptic neuron of each plastic input, the first `n_plastic_exc` of them excitatory.
+    plastic_weight : (trained, input) float32
+        Initial plastic weights.
+    trained : (trained,) int32
+        The neurons with plastic inputs; neuron ``trained[u]`` stands for unit ``trained_unit[u]`` of the targets.
+    ff_rate_hz : (condition, time_ms, ff) float32
+        Rates of the feed-forward Poisson inputs from the start of the window, one value per ms; an empty last axis when there are none.
+    untrained_rate_hz : (neuron,) float32
+        Mean rate of each neuron with static synapses only.
+    fi_drive, fi_rate_hz : (point,) float64
+        f-I curve of the neuron model under the untrained network's own current fluctuations (`fitrec.targets.drive`).
+
+    """
+
+    seed: int
+    n_exc: int
+    n_inh: int
+    dt_ms: float
+    integration: str
+    tau_m_ms: float
+    threshold: float
+    reset: float
+    refractory_steps: int
+    sigma: float
+    tau_static_ms: float
+    tau_plastic_ms: float
+    n_plastic_exc: int
+    stimulus_start_step: int
+    window_start_step: int
+    window_steps: int
+    stimulus_sd: float
+    stimulus_tau_ms: float
+    condition_names: list[str]
+    drive: NDArray[np.float32] = array("neuron", units="threshold")
+    static_indptr: NDArray[np.int64] = array("neuron_edge")
+    static_indices: NDArray[np.int32] = array("synapse")
+    static_weight: NDArray[np.float32] = array("synapse", units="threshold ms")
+    trained: NDArray[np.int32] = array("trained")
+    trained_unit: NDArray[np.int32] = array("trained")
+    plastic_pre: NDArray[np.int32] = array("trained", "input")
+    plastic_weight: NDArray[np.float32] = array("trained", "input", units="threshold ms")
+    ff_rate_hz: NDArray[np.float32] = array("condition", "time_ms", "ff", units="Hz")
+    untrained_rate_hz: NDArray[np.float32] = array("neuron", units="Hz")
+    fi_drive: NDArray[np.float64] = array("point", units="threshold")
+    fi_rate_hz: NDArray[np.float64] = array("point", units="Hz")
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons."""
+        return self.n_exc + self.n_inh
+
+    @property
+    def n_conditions(self) -> int:
+        """Number of conditions."""
+        return len(self.condition_names)
+
+    @property
+    def n_feed_forward(self) -> int:
+        """Number of feed-forward Poisson inputs."""
+        return self.ff_rate_hz.shape[2]

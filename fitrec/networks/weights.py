@@ -1,0 +1,25 @@
+"""The trained weights of a network."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.fields import array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """What training changes.
+
+    Attributes
+    ----------
+    plastic : (trained, input) float32
+        Weights of the plastic inputs, in the order of ``Network.plastic_pre``, shared by all conditions.
+    feed_forward : (condition, trained, ff) float32
+        Weights of the feed-forward Poisson inputs, separate for each condition.
+
+    """
+
+    plastic: NDArray[np.float32] = array("trained", "input", units="threshold ms")
+    feed_forward: NDArray[np.float32] = array("condition", "trained", "ff", units="threshold ms")

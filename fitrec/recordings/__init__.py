@@ -1,0 +1,1 @@
+"""Recordings: what was measured, as the source gives it. One reader per format, all returning a `Recording`."""

@@ -1,0 +1,1 @@
+"""The simulator: the time loop with its inputs, noise, delivery and recorders."""

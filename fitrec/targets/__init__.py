@@ -1,0 +1,1 @@
+"""Targets: from a recording to binned counts, PSTHs, frozen splits and drives."""

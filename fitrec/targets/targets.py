@@ -1,0 +1,71 @@
+"""The Targets: what a network is asked to reproduce, and what it is tested on."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fitrec.fields import array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Targets:
+    """Binned activity of a recording with frozen splits.
+
+    Bins are half-open, ``[edge_k, edge_k+1)``, in seconds from the alignment event. Counts are integers for likelihoods and ceilings;
+    rates are smoothed and meant for fitting. The test trials never enter `rate_hz`.
+
+    Attributes
+    ----------
+    units : pandas.DataFrame
+        As in the recording, plus ``held_out`` (bool): units that are assigned no target in training.
+    counts : (trial, time, unit) integers or None
+        Spikes per bin; None when the source holds rates only.
+    observed : (trial, unit) bool or None
+        False where a unit was not recorded in a trial; None means all were.
+    trial_condition : (trial,) int32
+        Index into `condition_names`.
+    trial_is_test : (trial,) bool
+        True for the held-out trials.
+    rate_hz : (condition, time, unit) float64
+        Smoothed PSTH of the training trials: the target.
+    rate_test_hz : (condition, time, unit) float64 or None
+        Smoothed PSTH of the test trials; None when the source holds rates only.
+    drive : (condition, time, unit) float64 or None
+        Total synaptic drive (threshold units) at which an isolated neuron with white noise fires at `rate_hz`; see `fitrec.targets.drive`.
+    smoothing : dict
+        ``{"kernel": "none" | "gaussian" | "boxcar", "width_s": float}``: the kernel that was applied (or, for rates that came smoothed,
+        the one they came with); the model's PSTH is smoothed with the same one.
+
+    """
+
+    units: pd.DataFrame
+    condition_names: list[str]
+    bin_edges_s: NDArray[np.float64] = array("time_edge", units="s")
+    rate_hz: NDArray[np.float64] = array("condition", "time", "unit", units="Hz")
+    rate_test_hz: NDArray[np.float64] | None = array("condition", "time", "unit", units="Hz", default=None)
+    counts: NDArray[np.integer[Any]] | None = array("trial", "time", "unit", units="spikes/bin", default=None)
+    observed: NDArray[np.bool_] | None = array("trial", "unit", default=None)
+    trial_condition: NDArray[np.int32] | None = array("trial", default=None)
+    trial_is_test: NDArray[np.bool_] | None = array("trial", default=None)
+    trial_id: NDArray[np.int64] | None = array("trial", default=None)
+    drive: NDArray[np.float64] | None = array("condition", "time", "unit", units="threshold", default=None)
+    smoothing: dict[str, Any] = field(default_factory=lambda: {"kernel": "none", "width_s": 0.0})
+    recording_name: str = ""
+
+    @property
+    def n_units(self) -> int:
+        """Number of units."""
+        return len(self.units)
+
+    @property
+    def n_bins(self) -> int:
+        """Number of time bins."""
+        return len(self.bin_edges_s) - 1
+
+    @property
+    def bin_size_s(self) -> float:
+        """Bin width in seconds (all bins are equal)."""
+        return float(self.bin_edges_s[-1] - self.bin_edges_s[0]) / self.n_bins
