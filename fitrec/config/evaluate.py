@@ -16,7 +16,8 @@ class EvaluateConfig(Section):
         description="PSTH correlation over the conditions joined in time, or the mean of the correlations within each condition.",
     )
     extra_smoothing_s: list[float] = Field(
-        [], description="Further widths of the smoothing kernel of the model's PSTH for which the correlation is reported, in seconds."
+        [],
+        description="Further widths of the model's smoothing kernel for which the correlation is reported, in seconds.",
     )
     raster_trials: int = Field(10, ge=1, description="Trials per condition whose spikes are stored for rasters.")
     ceiling_splits: int = Field(50, ge=1, description="Random halvings of the trials behind the split-half ceiling.")

@@ -15,14 +15,16 @@ class RecordingSource(Section):
         None, description="Data set of data_manifests/ that holds the file; paths are then relative to the data set's folder."
     )
     path: str | dict[str, str] = Field(
-        description="File to read; relative to the config file (or the data set). For condition rates: a mapping condition -> file."
+        description="File to read, relative to the config file or the data set; for condition rates a mapping condition -> file."
     )
 
 
 class NwbOptions(Section):
     """How to read an NWB file."""
 
-    trials: str = Field("trials", description="Name of the trial or interval table (nwbfile.trials or a table in nwbfile.intervals).")
+    trials: str = Field(
+        "trials", description="Name of the trial or interval table (nwbfile.trials or a table in nwbfile.intervals)."
+    )
 
 
 class ArrayOptions(Section):
@@ -36,15 +38,20 @@ class ArrayOptions(Section):
         ["trial", "unit", "time"], description="Axes of the array in order; with 'condition' the trials are numbered within it."
     )
     packed_bits: bool = Field(False, description="The time axis holds bits packed by numpy.packbits (most significant first).")
-    n_time: int | None = Field(None, ge=1, description="Number of time bins; needed for packed bits, otherwise it cuts the array.")
+    n_time: int | None = Field(
+        None, ge=1, description="Number of time bins; needed for packed bits, otherwise it cuts the array."
+    )
     bin_size_s: float | None = Field(None, gt=0, description="Bin width of the stored array in seconds.")
     t_start_s: float = Field(0.0, description="Start of the first bin relative to the alignment event in seconds.")
     condition_key: str | None = Field(None, description="Array with the names of the conditions (axes with 'condition').")
     n_trials_key: str | None = Field(
-        None, description="Array (unit x condition) with the number of trials each unit was recorded in; trials above it are missing."
+        None,
+        description="Array (unit x condition) with the number of trials each unit was recorded in; trials above it are missing.",
     )
     unit_id_key: str | None = Field(None, description="Array with the unit ids; without it units are numbered from 0.")
-    unit_columns: dict[str, str] = Field({}, description="Unit table column -> array in the file, for example {area: brain_area}.")
+    unit_columns: dict[str, str] = Field(
+        {}, description="Unit table column -> array in the file, for example {area: brain_area}."
+    )
     trial_columns: dict[str, str] = Field({}, description="Trial table column -> array in the file.")
 
 
@@ -53,7 +60,10 @@ class UnitFilters(Section):
 
     min_rate_hz: float = Field(0.0, ge=0, description="Smallest mean rate over all trials (or the whole recording), in Hz.")
     min_presence: float = Field(
-        0.0, ge=0, le=1, description="Smallest fraction of trials (or of 100 equal parts of the recording) with at least one spike."
+        0.0,
+        ge=0,
+        le=1,
+        description="Smallest fraction of trials (or of 100 equal parts of the recording) with at least one spike.",
     )
     areas: list[str] | None = Field(None, description="Brain areas to keep; all when left out.")
     columns: dict[str, list[str | int | float | bool]] = Field(

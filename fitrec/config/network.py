@@ -13,8 +13,12 @@ class Neuron(Section):
     tau_m_ms: float = Field(10.0, gt=0, description="Membrane time constant in ms.")
     threshold: float = Field(1.0, description="Spike threshold.")
     reset: float = Field(0.0, description="Voltage after a spike.")
-    t_ref_ms: float = Field(0.1, ge=0, description="Refractory period in ms, rounded to steps; the neuron skips that many updates.")
-    sigma: float = Field(0.0, ge=0, description="White noise on the voltage: sigma of the Siegert formula, in units of the threshold.")
+    t_ref_ms: float = Field(
+        0.1, ge=0, description="Refractory period in ms, rounded to steps; the neuron skips that many updates."
+    )
+    sigma: float = Field(
+        0.0, ge=0, description="White noise on the voltage: sigma of the Siegert formula, in units of the threshold."
+    )
 
 
 class Balanced(Section):
@@ -23,7 +27,9 @@ class Balanced(Section):
     n_exc: int = Field(2500, ge=1, description="Number of excitatory neurons.")
     n_inh: int = Field(2500, ge=1, description="Number of inhibitory neurons.")
     k: int = Field(500, ge=0, description="Mean number of static connections per neuron to (and from) each population; 0: none.")
-    degree: Literal["out", "in"] = Field("out", description="Which degree is fixed: 2k targets per neuron, or k E + k I inputs per neuron.")
+    degree: Literal["out", "in"] = Field(
+        "out", description="Which degree is fixed: 2k targets per neuron, or k E + k I inputs per neuron."
+    )
     gain: float = Field(1.0, gt=0, description="g: scales all static weights.")
     j_ee: float = Field(0.15, ge=0, description="E to E weight in units of J = 2 g tau_m / sqrt(k) (charge, threshold x ms).")
     j_ie: float = Field(1.0, ge=0, description="E to I weight in units of J.")
@@ -42,7 +48,9 @@ class Plastic(Section):
     exc_sources: Literal["trained", "all"] = Field("trained", description="E neurons that plastic inputs are drawn from.")
     weight_exc: float = Field(0.596, description="Initial weight of plastic E inputs (threshold x ms).")
     weight_inh: float = Field(-0.323, description="Initial weight of plastic I inputs (threshold x ms).")
-    tau_syn_ms: float = Field(150.0, gt=0, description="Time constant of the plastic synapses and of the presynaptic traces in ms.")
+    tau_syn_ms: float = Field(
+        150.0, gt=0, description="Time constant of the plastic synapses and of the presynaptic traces in ms."
+    )
 
 
 class FeedForward(Section):

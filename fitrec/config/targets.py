@@ -12,7 +12,9 @@ class Smoothing(Section):
 
     kernel: Literal["none", "gaussian", "boxcar"] = Field("gaussian", description="Shape of the kernel.")
     width_s: float = Field(
-        0.025, ge=0, description="Standard deviation (gaussian) or full width (boxcar) in seconds; truncated and renormalised at edges."
+        0.025,
+        ge=0,
+        description="Standard deviation (gaussian) or full width (boxcar) in seconds; truncated and renormalised at edges.",
     )
 
 
@@ -21,7 +23,7 @@ class ConditionRule(Section):
 
     name: str = Field(min_length=1, description="Name of the condition.")
     where: list[str] = Field(
-        description="Clauses '<column> <op> <column or value>' with op one of ==, !=, <, <=, >, >=, in, startswith; all must hold."
+        description="Clauses '<column> <op> <column or value>' with op ==, !=, <, <=, >, >=, in or startswith; all must hold."
     )
 
 
@@ -38,7 +40,7 @@ class DriveOptions(Section):
 
     method: Literal["simulated", "siegert"] = Field(
         "simulated",
-        description="'simulated': f-I curve measured by simulating the network's neuron model; 'siegert': closed form for continuous time.",
+        description="'simulated': f-I curve of the simulated neuron model; 'siegert': closed form for continuous time.",
     )
     sigma: float = Field(gt=0, description="Noise amplitude of the Siegert formula, in units of the threshold.")
     rate_floor_hz: float = Field(0.1, gt=0, description="Rates below it are raised to it before the inversion.")
@@ -54,14 +56,17 @@ class TargetsConfig(Section):
     bin_size_s: float | None = Field(None, gt=0, description="Bin width in seconds; that of the source when left out.")
     condition_by: list[str] | None = Field(None, description="Trial columns; each combination of their values is one condition.")
     conditions: list[ConditionRule] | None = Field(
-        None, description="Explicit conditions; trials that fit none are left out. Without rules and columns all trials are one condition."
+        None,
+        description="Explicit conditions; trials that fit none are left out. Without rules or columns all trials are one.",
     )
     smoothing: Smoothing = Smoothing()
     already_smoothed: bool = Field(
         False, description="The rates of the source came with this smoothing: apply it to the model only (condition rates)."
     )
     split: Split = Split()
-    drive: DriveOptions | None = Field(None, description="Also store the drive of an isolated neuron; the fit itself calibrates its own.")
+    drive: DriveOptions | None = Field(
+        None, description="Also store the drive of an isolated neuron; the fit itself calibrates its own."
+    )
 
     @model_validator(mode="after")
     def _one_way_to_name_conditions(self) -> "TargetsConfig":

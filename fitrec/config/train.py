@@ -11,7 +11,9 @@ class Ridge(Section):
     """Batch least squares with annealed teacher forcing."""
 
     forcing: list[float] = Field(
-        [1.0, 0.5, 0.5, 0.3, 0.0], min_length=1, description="Teacher forcing of each iteration, from 1 (targets only) to 0 (closed loop)."
+        [1.0, 0.5, 0.5, 0.3, 0.0],
+        min_length=1,
+        description="Teacher forcing of each iteration, from 1 (targets only) to 0 (closed loop).",
     )
     trials: int = Field(15, ge=1, description="Trials per condition and iteration.")
     penalty: float = Field(0.04, gt=0, description="lambda: L2 penalty around the initial weights (per-ms traces, as published).")
@@ -28,7 +30,8 @@ class Rls(Section):
 
     loops: int = Field(100, ge=1, description="Passes over all conditions.")
     scaling: Literal["published", "relative"] = Field(
-        "published", description="'published': lambda in absolute units; 'relative': lambda times the mean square of the traces x inputs."
+        "published",
+        description="'published': lambda in absolute units; 'relative': lambda times the mean square of the traces x inputs.",
     )
     penalty: float = Field(0.04, gt=0, description="lambda: L2 penalty around the initial weights.")
     penalty_row_sum: float = Field(8.0, ge=0, description="mu: penalty on the change of the summed E and summed I weights.")

@@ -1,0 +1,75 @@
+"""The fits a configuration stands for: every recording with every seed is one fit with a folder of its own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fitrec.config.ingest import RecordingSource
+from fitrec.config.run import RunConfig
+from fitrec.errors import ConfigError
+
+# Names in the folder of a run that are not fits.
+RESERVED = ("recordings", "checkpoints", "logs", "benchmarks", "config.yaml")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One fit: its folder's name, its configuration (one recording, one seed)."""
+
+    name: str
+    config: RunConfig
+
+    @property
+    def recording(self) -> RecordingSource:
+        """The recording that is fitted."""
+        return self.config.recordings[0]
+
+    @property
+    def seed(self) -> int:
+        """The seed of wiring, noise and initial states."""
+        return self.config.seeds[0]
+
+
+def list_fits(config: RunConfig) -> list[Fit]:
+    """List the fits in order: recordings, and within each the seeds."""
+    fits = []
+    for recording in config.recordings:
+        for seed in config.seeds:
+            name = _name(config, recording, seed)
+            if name in RESERVED:
+                raise ConfigError(
+                    f"A fit cannot be called '{name}': {', '.join(RESERVED)} have a meaning in the folder of a run."
+                )
+            fits.append(Fit(name, config.model_copy(update={"recordings": [recording], "seeds": [seed]})))
+    return fits
+
+
+def _name(config: RunConfig, recording: RecordingSource, seed: int) -> str:
+    parts = []
+    if len(config.recordings) > 1:
+        parts.append(recording.name)
+    if len(config.seeds) > 1:
+        parts.append(f"seed{seed}")
+    return "-".join(parts) or config.run
+
+
+def find_recording(config: RunConfig, name: str | None) -> RecordingSource:
+    """Return the recording of that name; the name may be left out when there is only one."""
+    names = [recording.name for recording in config.recordings]
+    if name is None and len(names) > 1:
+        raise ConfigError(f"The configuration holds {len(names)} recordings; choose one with --recording: {', '.join(names)}.")
+    if name is not None and name not in names:
+        raise ConfigError(f"The configuration holds no recording '{name}'; it holds {', '.join(names)}.")
+    return config.recordings[0 if name is None else names.index(name)]
+
+
+def source_path(source: RecordingSource) -> Path | dict[str, Path]:
+    """Where the file of a recording lies (or the file of each condition)."""
+    if source.dataset is None:
+        folder = Path()
+    else:
+        from fitrec.datasets import locate  # most configurations need no data set
+
+        folder = locate(source.dataset)
+    if isinstance(source.path, dict):
+        return {condition: folder / path for condition, path in source.path.items()}
+    return folder / source.path
