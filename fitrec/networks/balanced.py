@@ -1,0 +1,81 @@
+"""Balanced random E/I wiring with weights of order 1/sqrt(K) (van Vreeswijk & Sompolinsky 1998; parameters of Kim et al. 2023)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.errors import NetworkError
+from fitrec.kernels.cpu.wiring import STATIC_WIRING, sample_rows, transpose_rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class StaticProjection:
+    """Static synapses as CSR by presynaptic neuron.
+
+    Attributes
+    ----------
+    indptr : (neuron + 1,) int64
+    indices : (synapse,) int32
+        Postsynaptic neurons, ascending within a row.
+    weight : (synapse,) float32
+        Charge in threshold x ms; negative from inhibitory neurons.
+
+    """
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    weight: NDArray[np.float32]
+
+
+def balanced_projection(
+    *, n_exc: int, n_inh: int, k: int, degree: str, gain: float, j_ee: float, j_ie: float, j_ei: float, j_ii: float, tau_m_ms: float, seed: int
+) -> StaticProjection:
+    """Draw the static wiring.
+
+    With ``degree="out"`` every neuron has exactly 2k targets among all other neurons; with ``"in"`` every neuron receives exactly k E and
+    k I synapses. No autapses, no multiple synapses. Weights are ``j * 2 g tau_m / sqrt(k)``, negative from I neurons (rls.md 1.2).
+
+    Raises
+    ------
+    NetworkError
+        If the degree exceeds the number of other neurons.
+
+    """
+    n = n_exc + n_inh
+    if k == 0:
+        return StaticProjection(indptr=np.zeros(n + 1, np.int64), indices=np.zeros(0, np.int32), weight=np.zeros(0, np.float32))
+    limit = n - 1 if degree == "out" else min(n_exc, n_inh) - 1
+    wanted = 2 * k if degree == "out" else k
+    if wanted > limit:
+        raise NetworkError(
+            f"balanced.k = {k} asks for {wanted} different partners per neuron, but only {limit} exist with n_exc = {n_exc} and "
+            f"n_inh = {n_inh}; lower k or enlarge the network"
+        )
+    if degree == "out":
+        targets = np.empty((n, wanted), np.int32)
+        sample_rows(targets, n, np.arange(n), STATIC_WIRING, 0, seed)
+        indptr = np.arange(n + 1, dtype=np.int64) * wanted
+        indices = targets.ravel()
+    else:
+        sources = np.empty((n, 2 * k), np.int32)
+        of_exc, of_inh = np.full(n, -1), np.full(n, -1)
+        of_exc[:n_exc] = np.arange(n_exc)
+        of_inh[n_exc:] = np.arange(n_inh)
+        sample_rows(sources[:, :k], n_exc, of_exc, STATIC_WIRING, 0, seed)
+        sample_rows(sources[:, k:], n_inh, of_inh, STATIC_WIRING, n, seed)
+        sources[:, k:] += n_exc
+        indptr = np.zeros(n + 1, np.int64)
+        indices = np.empty(sources.size, np.int32)
+        transpose_rows(sources, n, indptr, indices, np.empty(sources.size, np.int32))
+    scale = 2.0 * gain * tau_m_ms / np.sqrt(k)
+    pre_is_exc = np.repeat(np.arange(n) < n_exc, np.diff(indptr))
+    post_is_exc = indices < n_exc
+    weight = np.where(pre_is_exc, np.where(post_is_exc, j_ee, j_ie), np.where(post_is_exc, -j_ei, -j_ii)) * scale
+    return StaticProjection(indptr=indptr, indices=indices, weight=weight.astype(np.float32))
+
+
+def balanced_drive(*, n_exc: int, n_inh: int, k: int, gain: float, drive_exc: float, drive_inh: float) -> NDArray[np.float32]:
+    """Return the constant drive of each neuron, ``drive * g sqrt(k)`` (threshold units); zero without static synapses."""
+    scale = gain * np.sqrt(k)
+    return np.concatenate([np.full(n_exc, drive_exc * scale), np.full(n_inh, drive_inh * scale)]).astype(np.float32)

@@ -1,0 +1,77 @@
+"""Plastic inputs of the trained neurons, and which neuron is trained for which unit."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.errors import NetworkError
+from fitrec.kernels.cpu.wiring import PLASTIC_EXC_WIRING, PLASTIC_INH_WIRING, sample_rows
+
+
+def assign_neurons(
+    method: str, unit_rate_hz: NDArray[np.float64], neuron_rate_hz: NDArray[np.float32], candidates: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """Choose a model neuron for each unit.
+
+    Parameters
+    ----------
+    method : {"rate_matched", "one_to_one"}
+        ``rate_matched``: units in order of falling mean rate, each takes the unused candidate with the nearest untrained rate
+        (Kim et al. 2023); ``one_to_one``: unit i takes candidate i.
+    unit_rate_hz : (unit,)
+    neuron_rate_hz : (neuron,)
+    candidates : (candidate,)
+        Neurons that may stand for units, ascending.
+
+    Returns
+    -------
+    (unit,) int32
+        Neuron of each unit.
+
+    """
+    n_units = len(unit_rate_hz)
+    if n_units > len(candidates):
+        raise NetworkError(
+            f"the targets hold {n_units} units to be trained, but only {len(candidates)} model neurons may stand for them; enlarge "
+            f"network.balanced, set network.assignment.population to all, or keep fewer units (ingest.units.max_units)"
+        )
+    if method == "one_to_one":
+        return candidates[:n_units].copy()
+    chosen = np.empty(n_units, np.int32)
+    order = np.argsort(neuron_rate_hz[candidates], kind="stable")
+    rates = neuron_rate_hz[candidates][order].astype(np.float64)
+    free = np.ones(len(order), bool)
+    for unit in np.argsort(-unit_rate_hz, kind="stable"):
+        distance = np.where(free, np.abs(rates - unit_rate_hz[unit]), np.inf)
+        nearest = int(np.argmin(distance))
+        free[nearest] = False
+        chosen[unit] = candidates[order[nearest]]
+    return chosen
+
+
+def plastic_inputs(
+    *, trained: NDArray[np.int32], n_exc: int, n_inh: int, inputs_exc: int, inputs_inh: int, exc_sources: str, seed: int
+) -> NDArray[np.int32]:
+    """Draw the presynaptic neurons of each trained neuron without replacement and without autapse.
+
+    Returns
+    -------
+    (trained, inputs_exc + inputs_inh) int32
+        E sources first, ascending within each kind.
+
+    """
+    exc_pool = np.sort(trained[trained < n_exc]) if exc_sources == "trained" else np.arange(n_exc, dtype=np.int32)
+    inh_pool = np.arange(n_exc, n_exc + n_inh, dtype=np.int32)
+    pre = np.empty((len(trained), inputs_exc + inputs_inh), np.int32)
+    parts = ((exc_pool, inputs_exc, PLASTIC_EXC_WIRING, 0, "exc"), (inh_pool, inputs_inh, PLASTIC_INH_WIRING, inputs_exc, "inh"))
+    for pool, count, stream, first, name in parts:
+        if count >= max(len(pool), 1):
+            raise NetworkError(
+                f"plastic.n_{name} = {count} asks for more different inputs than the {len(pool)} neurons of its pool allow (one less, as "
+                f"no neuron feeds itself); lower it to at most {max(len(pool) - 1, 0)}"
+            )
+        position = np.searchsorted(pool, trained)
+        inside = (position < len(pool)) & (pool[np.minimum(position, len(pool) - 1)] == trained)
+        drawn = np.empty((len(trained), count), np.int32)
+        sample_rows(drawn, len(pool), np.where(inside, position, -1), stream, 0, seed)
+        pre[:, first : first + count] = pool[drawn]
+    return pre

@@ -1,0 +1,209 @@
+"""Turns a Network and its Weights into the kernels' arguments and runs trials."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.kernels.cpu import lif, philox
+from fitrec.kernels.cpu.wiring import transpose_rows
+from fitrec.networks.network import Network
+from fitrec.networks.weights import Weights
+
+F = np.float32
+
+
+def fixed_point(weight: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Weights as integers of 2**-32 charge units."""
+    return np.rint(np.asarray(weight, np.float64) * lif.FIXED_ONE).astype(np.int64)
+
+
+def lif_constants(
+    *, dt_ms: float, integration: str, tau_m_ms: float, tau_static_ms: float, tau_plastic_ms: float, threshold: float, reset: float,
+    sigma: float, refractory_steps: int, seed: int,
+) -> lif.Constants:  # fmt: skip
+    """Factors of the linear update, computed once in float64.
+
+    ``euler``: forward Euler in the order of TrainSpikingNet (rls.md 1.1). ``exact``: the propagator of the linear system with the inputs
+    of a step arriving at its beginning (Rotter & Diesmann 1999).
+    """
+    if integration == "euler":
+        decay_v, gain_x = 1.0 - dt_ms / tau_m_ms, dt_ms / tau_m_ms
+        gain_s = gain_p = gain_x
+        decay_s, decay_p = 1.0 - dt_ms / tau_static_ms, 1.0 - dt_ms / tau_plastic_ms
+    else:
+        decay_v, decay_s, decay_p = (float(np.exp(-dt_ms / tau)) for tau in (tau_m_ms, tau_static_ms, tau_plastic_ms))
+        gain_x = 1.0 - decay_v
+        gain_s, gain_p = (_current_gain(dt_ms, tau_m_ms, tau) for tau in (tau_static_ms, tau_plastic_ms))
+    return lif.Constants(
+        decay_v=F(decay_v),
+        gain_x=F(gain_x),
+        gain_s=F(gain_s),
+        gain_p=F(gain_p),
+        decay_s=F(decay_s),
+        charge_s=F(1.0 / tau_static_ms),
+        decay_p=F(decay_p),
+        charge_p=F(1.0 / tau_plastic_ms),
+        threshold=F(threshold),
+        reset=F(reset),
+        noise=F(sigma * np.sqrt(dt_ms / tau_m_ms)),
+        refractory_steps=np.int32(refractory_steps),
+        seed=np.int64(seed),
+    )
+
+
+def _current_gain(dt_ms: float, tau_m_ms: float, tau_s_ms: float) -> float:
+    """Change of the voltage within a step by a unit current that decays with tau_s from the step's beginning."""
+    if abs(tau_m_ms - tau_s_ms) < 1e-9 * tau_m_ms:
+        return float(dt_ms / tau_m_ms * np.exp(-dt_ms / tau_m_ms))
+    return float(tau_s_ms / (tau_m_ms - tau_s_ms) * (np.exp(-dt_ms / tau_m_ms) - np.exp(-dt_ms / tau_s_ms)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """One simulated trial: counts and traces per chunk of the window.
+
+    Attributes
+    ----------
+    counts : (chunk, neuron) uint16
+    traces : (chunk, neuron) float32
+        Presynaptic traces (1/ms) a learning step at the end of each chunk sees.
+    ff_traces : (chunk, ff) float32
+    static_current : (chunk, neuron) float32
+        Mean static current of each chunk (threshold units).
+    spike_step, spike_neuron : (spike,) int32
+        Spikes in the window, steps counted from its start; empty unless asked for.
+
+    """
+
+    counts: NDArray[np.uint16]
+    traces: NDArray[np.float32]
+    ff_traces: NDArray[np.float32]
+    static_current: NDArray[np.float32]
+    spike_step: NDArray[np.int32]
+    spike_neuron: NDArray[np.int32]
+
+
+class Simulator:
+    """Runs trials of one network. Safe to use from several threads at once."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.constants = lif_constants(
+            dt_ms=network.dt_ms, integration=network.integration, tau_m_ms=network.tau_m_ms, tau_static_ms=network.tau_static_ms,
+            tau_plastic_ms=network.tau_plastic_ms, threshold=network.threshold, reset=network.reset, sigma=network.sigma,
+            refractory_steps=network.refractory_steps, seed=network.seed,
+        )  # fmt: skip
+        n = network.n_neurons
+        self._static_fixed = fixed_point(network.static_weight)
+        self.plastic_indptr = np.zeros(n + 1, np.int64)
+        size = network.plastic_pre.size
+        rows, self.plastic_slot = np.empty(size, np.int32), np.empty(size, np.int32)
+        transpose_rows(network.plastic_pre, n, self.plastic_indptr, rows, self.plastic_slot)
+        self.plastic_row = rows
+        self._plastic_post = network.trained[rows].astype(np.int32)
+        self._inputs = [self._condition_inputs(c) for c in range(network.n_conditions)]
+
+    def _condition_inputs(self, condition: int) -> lif.Inputs:
+        net = self.network
+        steps = net.window_start_step - net.stimulus_start_step
+        stimulus = np.zeros((steps if net.stimulus_sd > 0 else 0, net.n_neurons), F)
+        if len(stimulus):
+            decay = np.exp(-net.dt_ms / net.stimulus_tau_ms)
+            noise = net.stimulus_sd * np.sqrt(1.0 - decay**2)
+            start = np.zeros(net.n_neurons, F)  # the published process starts at its mean, 0
+            philox.ornstein_uhlenbeck(stimulus, start, F(decay), F(noise), F(0), condition, 0, net.seed, philox.STIMULUS)
+        return lif.Inputs(
+            stimulus=stimulus,
+            stimulus_start=net.stimulus_start_step,
+            ff_probability=(net.ff_rate_hz[condition] * F(net.dt_ms * 1e-3)).astype(F),
+            window_start=net.window_start_step,
+            steps_per_ms=round(1.0 / net.dt_ms),
+        )
+
+    def wiring(self, weights: Weights, condition: int) -> lif.Wiring:
+        """Kernel form of the projections with the given weights; feed-forward weights are those of the condition."""
+        net = self.network
+        return lif.Wiring(
+            static_indptr=net.static_indptr,
+            static_indices=net.static_indices,
+            static_fixed=self._static_fixed,
+            plastic_indptr=self.plastic_indptr,
+            plastic_indices=self._plastic_post,
+            plastic_fixed=fixed_point(weights.plastic[self.plastic_row, self.plastic_slot]),
+            trained=net.trained,
+            ff_fixed=np.ascontiguousarray(fixed_point(weights.feed_forward[condition]).T),
+        )
+
+    def initial_state(self, condition: int, trial: int) -> lif.State:
+        """Random voltages ~ N(reset, (threshold - reset)^2), everything else zero (rls.md 1.1)."""
+        net = self.network
+        state = lif.new_state(net.n_neurons, net.n_feed_forward)
+        philox.fill_normal(state.v, trial, condition, 0, net.seed, philox.INITIAL_VOLTAGE)
+        state.v[:] = state.v * F(net.threshold - net.reset) + F(net.reset)
+        return state
+
+    def trace_power(self, n_steps: int) -> NDArray[np.float32]:
+        """``decay^k / tau`` for k = 0..n_steps: what a spike k steps ago contributes to its trace (1/ms)."""
+        c = self.constants
+        return (np.float64(c.decay_p) ** np.arange(n_steps + 1) * np.float64(c.charge_p)).astype(F)
+
+    def inputs(self, condition: int) -> lif.Inputs:
+        """Stimulus and feed-forward rates of a condition in kernel form."""
+        return self._inputs[condition]
+
+    def run_trial(
+        self, wiring: lif.Wiring, condition: int, trial: int, *, chunk_steps: int, n_chunks: int | None = None, own: float = 1.0,
+        forced: NDArray[np.float32] | None = None, traces: bool = False, spikes: bool = False,
+    ) -> TrialRecord:  # fmt: skip
+        """Run one trial with frozen weights.
+
+        Parameters
+        ----------
+        chunk_steps : int
+            Steps per chunk of the window, the resolution of all that is recorded.
+        n_chunks : int, optional
+            Chunks to simulate; as many as fit in the window by default.
+        own : float
+            Weight of each neuron's own plastic current: 1 - teacher forcing.
+        forced : (chunk, trained) float32, optional
+            Drive added to the trained neurons during each chunk: teacher forcing x target.
+        traces, spikes : bool
+            Record presynaptic traces and static currents; record spike times.
+
+        """
+        net = self.network
+        n, n_ff = net.n_neurons, net.n_feed_forward
+        chunks = net.window_steps // chunk_steps if n_chunks is None else n_chunks
+        counts = np.zeros((chunks, n), np.uint16)
+        rows = chunks if traces else 0
+        trace, ff_trace, current = np.zeros((rows, n), F), np.zeros((rows, n_ff), F), np.zeros((rows, n), F)
+        power = self.trace_power(max(chunk_steps, net.window_start_step))
+        capacity = n * 4 if spikes else 0
+        while True:
+            recorder = lif.Recorder(
+                spike_step=np.empty(capacity, np.int32),
+                spike_neuron=np.empty(capacity, np.int32),
+                spike_count=np.zeros(1, np.int64),
+                sample_every=max(1, min(chunk_steps, round(1.0 / net.dt_ms))) if traces else 0,
+                sample_sum=np.zeros(n, F),
+            )
+            lif.run_trial(
+                self.constants, wiring, self.initial_state(condition, trial), self._inputs[condition], net.drive, F(own),
+                np.zeros((0, len(net.trained)), F) if forced is None else forced, net.window_start_step, chunk_steps, trial, condition,
+                power, recorder, counts, trace, ff_trace, current,
+            )  # fmt: skip
+            n_spikes = int(recorder.spike_count[0])
+            if not spikes or n_spikes <= capacity:
+                break
+            capacity = n_spikes  # the trial is reproducible, so the second run fits exactly
+            counts[:] = 0
+        kept = n_spikes if spikes else 0
+        return TrialRecord(
+            counts=counts,
+            traces=trace,
+            ff_traces=ff_trace,
+            static_current=current,
+            spike_step=recorder.spike_step[:kept] - np.int32(net.window_start_step),
+            spike_neuron=recorder.spike_neuron[:kept],
+        )
