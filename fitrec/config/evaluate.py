@@ -20,7 +20,14 @@ class EvaluateConfig(Section):
         description="Further widths of the model's smoothing kernel for which the correlation is reported, in seconds.",
     )
     raster_trials: int = Field(10, ge=1, description="Trials per condition whose spikes are stored for rasters.")
-    ceiling_splits: int = Field(50, ge=1, description="Random halvings of the trials behind the split-half ceiling.")
+    ceiling_splits: int = Field(50, ge=1, description="Random halvings of the test trials behind the ceiling.")
+    reliable_above: float = Field(
+        0.5,
+        ge=-1,
+        le=1,
+        description="The summary's r over ceiling is the median of the units whose train and test PSTHs correlate above this.",
+    )
+    pairs: int = Field(2000, ge=0, description="Unit pairs, drawn at random, whose noise correlations are compared.")
     baselines: bool = Field(True, description="Also evaluate the untrained network and the recording's own baselines.")
 
 

@@ -23,9 +23,10 @@ class Activity:
     neuron_rate_hz, neuron_cv_isi : (neuron,) float32
         Mean rate of every neuron, and coefficient of variation of its inter-spike intervals (NaN with fewer than 20 intervals).
     pair_r_model, pair_r_recorded : (pair,) float32
-        Noise correlations of spike counts over trials for the same sample of unit pairs (empty when the recording has no trials).
+        Noise correlations of spike counts over trials for the same sample of unit pairs; NaN where undefined, and throughout the
+        recorded ones when the units were not recorded together or there are no trials.
     weight_before, weight_after : (trained, input) float32
-        Plastic weights of a sample of at most 500 trained neurons.
+        Plastic weights of a sample of at most 500 trained neurons, excitatory inputs first.
 
     """
 

@@ -1,0 +1,110 @@
+"""Runs a network's frozen-weight trials and keeps only what the metrics need: memory does not grow with the number of trials."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.evaluate.spiking import cv_isi
+from fitrec.networks.network import Network
+from fitrec.networks.weights import Weights
+from fitrec.simulate import trials as frozen
+
+# Training uses small trial ids: noise and initial states of an evaluation are drawn from ids that it never used.
+FIRST_TRIAL = 1_000_000
+
+_BATCH_BYTES = 128 * 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulated:
+    """Activity of the trained neurons (in the order of ``Network.trained``) over all trials, and of all neurons on average.
+
+    Attributes
+    ----------
+    rate_hz : (condition, time, trained) float64
+        PSTH, not smoothed.
+    window_counts : (trial, trained) int32
+        Spikes in the whole window, the trials of condition 0 first.
+    trial_condition : (trial,) int32
+        Condition of each of these trials.
+    neuron_rate_hz, neuron_cv_isi : (neuron,) float32
+        Mean rate of every neuron; CV of its inter-spike intervals in the recorded trials (`fitrec.evaluate.spiking.cv_isi`).
+    spike_condition, spike_trial, spike_neuron : (spike,) int32
+        Spikes of the recorded trials.
+    spike_time_s : (spike,) float32
+        Their times in seconds from the start of the window.
+
+    """
+
+    rate_hz: NDArray[np.float64]
+    window_counts: NDArray[np.int32]
+    trial_condition: NDArray[np.int32]
+    neuron_rate_hz: NDArray[np.float32]
+    neuron_cv_isi: NDArray[np.float32]
+    spike_condition: NDArray[np.int32]
+    spike_trial: NDArray[np.int32]
+    spike_neuron: NDArray[np.int32]
+    spike_time_s: NDArray[np.float32]
+
+
+def simulate(
+    network: Network, weights: Weights, *, trials: int, bin_steps: int, recorded_trials: int = 0, threads: int | None = None
+) -> Simulated:
+    """Run `trials` trials of every condition with fresh noise and initial states.
+
+    Parameters
+    ----------
+    network, weights
+        What to run.
+    trials : int
+        Trials per condition.
+    bin_steps : int
+        Steps per bin of the PSTH; must divide the network's window.
+    recorded_trials : int
+        Leading trials of each condition whose spikes are kept.
+    threads : int or None
+        Threads of the simulator; None lets it choose.
+
+    """
+    n_bins = network.window_steps // bin_steps
+    n_trained = len(network.trained)
+    simulator = frozen.Simulator(network)
+    rate_hz = np.zeros((network.n_conditions, n_bins, n_trained))
+    window_counts = np.zeros((network.n_conditions, trials, n_trained), np.int32)
+    total = np.zeros(network.n_neurons, np.int64)
+    spikes: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]] = []
+    batch = max(1, _BATCH_BYTES // (2 * n_bins * n_trained + 8 * network.n_neurons))
+    for condition in range(network.n_conditions):
+        for start in range(0, trials, batch):
+            stop = min(start + batch, trials)
+            activity = frozen.run_trials(
+                network,
+                weights,
+                condition,
+                FIRST_TRIAL + np.arange(start, stop, dtype=np.int64),
+                bin_steps=bin_steps,
+                neurons=network.trained,
+                record_spikes=min(max(recorded_trials - start, 0), stop - start),
+                threads=threads,
+                simulator=simulator,
+            )
+            rate_hz[condition] += activity.counts.sum(axis=0, dtype=np.int64)
+            window_counts[condition, start:stop] = activity.counts.sum(axis=1, dtype=np.int64)
+            total += activity.total_spikes.sum(axis=0, dtype=np.int64)
+            trial = np.repeat(np.arange(len(activity.spike_indptr) - 1, dtype=np.int32) + start, np.diff(activity.spike_indptr))
+            spikes.append((np.full(len(trial), condition, np.int32), trial, activity.spike_neuron, activity.spike_step))
+    spike_condition, spike_trial, spike_neuron, spike_step = (np.concatenate(part) for part in zip(*spikes, strict=True))
+    step_s = network.dt_ms * 1e-3
+    n_all = network.n_conditions * trials
+    return Simulated(
+        rate_hz=rate_hz / (trials * bin_steps * step_s),
+        window_counts=window_counts.reshape(n_all, n_trained),
+        trial_condition=np.repeat(np.arange(network.n_conditions, dtype=np.int32), trials),
+        neuron_rate_hz=(total / (n_all * network.window_steps * step_s)).astype(np.float32),
+        neuron_cv_isi=cv_isi(spike_neuron, spike_condition * np.int32(trials) + spike_trial, spike_step, network.n_neurons),
+        spike_condition=spike_condition,
+        spike_trial=spike_trial,
+        spike_neuron=spike_neuron,
+        spike_time_s=(spike_step * step_s).astype(np.float32),
+    )

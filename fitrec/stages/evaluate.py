@@ -1,0 +1,330 @@
+"""The evaluate stage: network, targets and weights in; metrics, summary and activity out."""
+
+import json
+import logging
+import os
+import resource
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fitrec import store
+from fitrec.config.evaluate import EvaluateConfig
+from fitrec.errors import MissingFileError, NetworkError
+from fitrec.evaluate.activity import Activity
+from fitrec.evaluate.baselines import untrained_weights
+from fitrec.evaluate.ceiling import poisson_ceiling, split_half_ceiling
+from fitrec.evaluate.psth import correlate
+from fitrec.evaluate.scores import (
+    count_notes,
+    counted_summary,
+    reliable_ratio,
+    score_psths,
+    summarise_baselines,
+    summarise_psths,
+    summary,
+)
+from fitrec.evaluate.simulated import Simulated, simulate
+from fitrec.evaluate.spiking import cv_isi, fano_factor, noise_correlations, sample_pairs, weight_statistics
+from fitrec.networks.network import Network
+from fitrec.networks.weights import Weights
+from fitrec.recordings.recording import Recording
+from fitrec.targets.smoothing import smooth
+from fitrec.targets.targets import Targets
+
+logger = logging.getLogger(__name__)
+
+_WEIGHT_SAMPLE = 500
+
+# Bins up to this width hold at most about one spike, so that intervals between bins stand for those between spikes.
+_ISI_BIN_S = 0.002
+
+
+def run(
+    network: Path,
+    targets: Path,
+    fit: Path,
+    out: Path,
+    config: EvaluateConfig,
+    *,
+    run_name: str,
+    config_hash: str,
+    recording: Path | None = None,
+    device: str = "cpu",
+    threads: int | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Simulate the fit with frozen weights and compare it with the recording.
+
+    Writes ``summary.json`` (the keys of the contract), ``metrics.csv`` (one row per unit), ``detail.json`` (counts and further
+    figures) and ``activity.zarr`` into `out`.
+
+    Parameters
+    ----------
+    network, targets : Path
+        ``network.zarr`` and ``targets.zarr``.
+    fit : Path
+        Folder with ``weights.zarr`` and ``provenance.json``.
+    out : Path
+        Folder to write to.
+    config : EvaluateConfig
+        Numbers of trials and splits, kind of correlation.
+    run_name, config_hash : str
+        Name and hash of the fit, for the summary.
+    recording : Path or None
+        ``recording.zarr``: its spike times give the recorded CV of inter-spike intervals, which bins wider than 2 ms cannot.
+    device, threads
+        Where to simulate.
+    overwrite : bool
+        Replace an earlier evaluation.
+
+    Returns
+    -------
+    dict
+        The content of ``summary.json``.
+
+    Raises
+    ------
+    MissingFileError, StoreError
+        If an input is missing or damaged, or `out` holds an evaluation already.
+    NetworkError
+        If network, weights and targets do not belong together.
+
+    """
+    started = time.perf_counter()
+    store.require_absent(out / "summary.json", overwrite)
+    net, goal, weights = store.load(network, Network), store.load(targets, Targets), store.load(fit / "weights.zarr", Weights)
+    provenance = _read_provenance(fit / "provenance.json")
+    bin_steps = _check_match(net, goal, weights)
+    smoother = partial(smooth, bin_size_s=goal.bin_size_s, **goal.smoothing)
+
+    simulate_fit = partial(simulate, net, trials=config.trials, bin_steps=bin_steps, threads=threads)
+    logger.info("simulating %d trials of each of %d conditions with frozen weights", config.trials, net.n_conditions)
+    trained = simulate_fit(weights, recorded_trials=config.raster_trials)
+    model_hz = smoother(_per_unit(trained.rate_hz, net, goal), axis=1)
+    untrained_hz = None
+    if config.baselines:
+        logger.info("simulating the untrained network")
+        untrained_hz = smoother(_per_unit(simulate_fit(untrained_weights(net)).rate_hz, net, goal), axis=1)
+
+    logger.info("ceilings from %d halvings of the test trials", config.ceiling_splits)
+    ceiling = None
+    if goal.counts is not None and goal.rate_test_hz is not None:
+        assert goal.trial_is_test is not None
+        assert goal.trial_condition is not None
+        test = goal.trial_is_test
+        ceiling = split_half_ceiling(
+            goal.counts[test],
+            goal.trial_condition[test],
+            smoother,
+            observed=None if goal.observed is None else goal.observed[test],
+            splits=config.ceiling_splits,
+            method=config.correlation,
+        )
+    poisson_r = poisson_ceiling(goal.rate_hz, config.trials, goal.bin_size_s, smoother, method=config.correlation)
+    columns, notes = score_psths(
+        model_hz,
+        goal.rate_hz,
+        goal.rate_test_hz,
+        untrained_hz=untrained_hz,
+        ceiling=ceiling,
+        poisson_r=poisson_r,
+        method=config.correlation,
+    )
+    metrics = _metrics_table(goal, net, columns, notes, trained, _recorded_cv(goal, recording))
+    pairs = sample_pairs(np.arange(len(net.trained)), config.pairs, seed=0)
+    activity = _activity(goal, net, weights, model_hz, untrained_hz, trained, pairs)
+    ratio = reliable_ratio(columns, config.reliable_above)
+    rate = trained.neuron_rate_hz.astype(np.float64)
+    result = {
+        "run": run_name,
+        "config_hash": config_hash,
+        "device": provenance.get("device"),
+        "rule": provenance.get("rule"),
+        "n_neurons": net.n_neurons,
+        "n_units": goal.n_units,
+        "n_trained": len(net.trained),
+        "train_seconds": provenance.get("train_seconds"),
+        "loops": provenance.get("loops"),
+        **summarise_psths(columns, ratio, config.correlation),
+        "rate_hz": {
+            "E": float(rate[: net.n_exc].mean()) if net.n_exc else None,
+            "I": float(rate[net.n_exc :].mean()) if net.n_inh else None,
+            "recorded": summary(metrics["rate_recorded_hz"].to_numpy(np.float64))["mean"],
+        },
+        "baselines": {"evaluation_trials": config.trials, **summarise_baselines(columns)},
+        "peak_memory_mb": provenance.get("peak_memory_mb"),
+    }
+    detail = {
+        "recording": goal.recording_name,
+        # Relative, so that a result folder can be moved as a whole; the report finds the recorded PSTHs and rasters through it.
+        "targets": os.path.relpath(targets, out),
+        "targets_sha256": store.content_sha256(targets),
+        "conditions": list(net.condition_names),
+        "trials": config.trials,
+        "device": device,
+        "bin_size_s": goal.bin_size_s,
+        "smoothing": goal.smoothing,
+        "correlation": config.correlation,
+        "units": {
+            "all": goal.n_units,
+            "with_neuron": len(net.trained),
+            "held_out": int(metrics["held_out"].sum()),
+            "notes": count_notes(notes),
+        },
+        "measures": {name: counted_summary(metrics[name].to_numpy(np.float64)) for name in columns},
+        "reliable_above": config.reliable_above,
+        "r_over_ceiling_reliable": counted_summary(ratio),
+        "extra_smoothing": [_with_smoothing(w, trained, net, goal, config) for w in config.extra_smoothing_s],
+        "noise_correlation": {
+            "model": counted_summary(activity.pair_r_model),
+            "recorded": counted_summary(activity.pair_r_recorded),
+        },
+        "n_plastic_exc": net.n_plastic_exc,
+        "weights": weight_statistics(net.plastic_weight, weights.plastic, net.n_plastic_exc),
+        "evaluate_seconds": time.perf_counter() - started,
+        "evaluate_peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    (out / "summary.json").unlink(missing_ok=True)
+    store.save(out / "activity.zarr", activity, {"config_hash": config_hash}, overwrite=True)
+    store.write_csv(out / "metrics.csv", metrics)
+    store.write_json(out / "detail.json", detail)
+    store.write_json(out / "summary.json", result)  # last: its presence says that the evaluation is complete
+    return result
+
+
+def _read_provenance(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise MissingFileError(f"{path} does not exist; train the network first")
+    return cast(dict[str, Any], json.loads(path.read_text()))
+
+
+def _check_match(net: Network, goal: Targets, weights: Weights) -> int:
+    """Return the steps per bin; raise NetworkError when network, weights and targets are of different fits."""
+    bin_steps = round(goal.bin_size_s * 1e3 / net.dt_ms)
+    advice = "build and train the network from these targets"
+    if net.window_steps != bin_steps * goal.n_bins or abs(bin_steps * net.dt_ms * 1e-3 - goal.bin_size_s) > 1e-6:
+        raise NetworkError(
+            f"the network's window is {net.window_steps * net.dt_ms:g} ms, the targets have {goal.n_bins} bins of "
+            f"{goal.bin_size_s * 1e3:g} ms; {advice}"
+        )
+    if list(net.condition_names) != list(goal.condition_names):
+        raise NetworkError(f"the network's conditions are {net.condition_names}, the targets' {goal.condition_names}; {advice}")
+    if len(net.trained_unit) and int(net.trained_unit.max()) >= goal.n_units:
+        raise NetworkError(
+            f"the network stands for unit {net.trained_unit.max()}, the targets have {goal.n_units} units; {advice}"
+        )
+    if weights.plastic.shape != net.plastic_pre.shape:
+        raise NetworkError(
+            f"the weights have shape {weights.plastic.shape}, the network's plastic inputs {net.plastic_pre.shape}; "
+            "train this network"
+        )
+    return bin_steps
+
+
+def _per_unit(values: NDArray[Any], net: Network, goal: Targets) -> NDArray[np.float64]:
+    """(..., trained) -> (..., unit), NaN for units without a neuron."""
+    out = np.full((*values.shape[:-1], goal.n_units), np.nan)
+    out[..., net.trained_unit] = values
+    return out
+
+
+def _metrics_table(
+    goal: Targets, net: Network, columns: dict[str, NDArray[np.float64]], notes: list[str], trained: Simulated, cv_recorded: Any
+) -> pd.DataFrame:
+    neuron = np.full(goal.n_units, -1, np.int64)
+    neuron[net.trained_unit] = net.trained
+    fano_recorded = np.full(goal.n_units, np.nan)
+    if goal.counts is not None and goal.trial_condition is not None:
+        fano_recorded = fano_factor(goal.counts.sum(axis=1, dtype=np.int64), goal.trial_condition, goal.observed)
+    rate_recorded = np.nanmean(np.where(np.isfinite(goal.rate_hz), goal.rate_hz, np.nan), axis=(0, 1))
+    return pd.DataFrame(
+        {
+            "unit_id": goal.units["unit_id"].to_numpy(),
+            "area": goal.units["area"].to_numpy() if "area" in goal.units else "",
+            "neuron": pd.Series(neuron, dtype="Int64").mask(neuron < 0),
+            **columns,
+            "rate_recorded_hz": rate_recorded,
+            "rate_model_hz": _per_unit(trained.neuron_rate_hz[net.trained], net, goal),
+            "cv_isi_recorded": cv_recorded,
+            "cv_isi_model": _per_unit(trained.neuron_cv_isi[net.trained], net, goal),
+            "fano_recorded": fano_recorded,
+            "fano_model": _per_unit(fano_factor(trained.window_counts, trained.trial_condition), net, goal),
+            "held_out": goal.units["held_out"].to_numpy(bool) if "held_out" in goal.units else False,
+            "note": notes,
+        }
+    )
+
+
+def _recorded_cv(goal: Targets, recording: Path | None) -> NDArray[np.float32]:
+    """CV of the recorded intervals within trials, from spike times or from bins narrow enough; NaN where neither is there."""
+    if recording is not None:
+        source = store.load(recording, Recording)
+        if source.spike_times_s is not None and source.spike_indptr is not None and source.n_units == goal.n_units:
+            unit = np.repeat(np.arange(goal.n_units), np.diff(source.spike_indptr))
+            trials = source.trials.sort_values("start_time")
+            trial = np.searchsorted(trials["start_time"].to_numpy(), source.spike_times_s, side="right") - 1
+            inside = (trial >= 0) & (source.spike_times_s < trials["stop_time"].to_numpy()[np.maximum(trial, 0)])
+            return cv_isi(unit[inside], trial[inside], source.spike_times_s[inside], goal.n_units)
+    if goal.counts is not None and goal.bin_size_s <= _ISI_BIN_S * (1 + 1e-9):
+        trial, bin_index, unit = np.nonzero(goal.counts)
+        return cv_isi(unit, trial, bin_index, goal.n_units)
+    return np.full(goal.n_units, np.nan, np.float32)
+
+
+def _activity(
+    goal: Targets,
+    net: Network,
+    weights: Weights,
+    model_hz: NDArray[np.float64],
+    untrained_hz: NDArray[np.float64] | None,
+    trained: Simulated,
+    pairs: NDArray[np.int64],
+) -> Activity:
+    pair_recorded = np.full(len(pairs), np.nan)
+    together = goal.observed is None or bool(goal.observed.all())
+    if goal.counts is not None and goal.trial_condition is not None and together:
+        pair_recorded = noise_correlations(goal.counts.sum(axis=1, dtype=np.int64), goal.trial_condition, net.trained_unit[pairs])
+    unit_of = np.full(net.n_neurons, -1, np.int32)
+    unit_of[net.trained] = net.trained_unit
+    shown = unit_of[trained.spike_neuron] >= 0
+    sample = np.unique(np.linspace(0, len(net.trained) - 1, min(_WEIGHT_SAMPLE, len(net.trained))).astype(np.int64))
+    return Activity(
+        psth_hz=model_hz.astype(np.float32),
+        untrained_psth_hz=np.full(model_hz.shape, np.nan, np.float32)
+        if untrained_hz is None
+        else untrained_hz.astype(np.float32),
+        raster_condition=trained.spike_condition[shown],
+        raster_trial=trained.spike_trial[shown],
+        raster_unit=unit_of[trained.spike_neuron[shown]],
+        raster_time_s=(trained.spike_time_s[shown] + goal.bin_edges_s[0]).astype(np.float32),
+        neuron_rate_hz=trained.neuron_rate_hz,
+        neuron_cv_isi=trained.neuron_cv_isi,
+        pair_r_model=noise_correlations(trained.window_counts, trained.trial_condition, pairs).astype(np.float32),
+        pair_r_recorded=pair_recorded.astype(np.float32),
+        weight_before=net.plastic_weight[sample],
+        weight_after=weights.plastic[sample],
+    )
+
+
+def _with_smoothing(
+    width_s: float, trained: Simulated, net: Network, goal: Targets, config: EvaluateConfig
+) -> dict[str, float | dict[str, float | None]]:
+    """Correlations when the model's PSTH is smoothed by another width than the recording's."""
+    kernel = goal.smoothing["kernel"] if goal.smoothing["kernel"] != "none" else "boxcar"
+    other = partial(smooth, bin_size_s=goal.bin_size_s, kernel=kernel, width_s=width_s)
+    model = other(_per_unit(trained.rate_hz, net, goal), axis=1)
+    poisson_r = poisson_ceiling(goal.rate_hz, config.trials, goal.bin_size_s, other, method=config.correlation)
+    return {
+        "width_s": width_s,
+        "r_train": summary(correlate(model, goal.rate_hz, config.correlation)),
+        "r_test": {"mean": None, "median": None}
+        if goal.rate_test_hz is None
+        else summary(correlate(model, goal.rate_test_hz, config.correlation)),
+        "poisson_ceiling_r": summary(poisson_r),
+    }
