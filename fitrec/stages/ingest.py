@@ -39,15 +39,7 @@ def run(source: Path | Mapping[str, Path], out: Path, config: IngestConfig, *, n
 
     """
     store.require_absent(out, overwrite)
-    everything = read(
-        source,
-        name=name,
-        file_format=config.format,
-        nwb_trials=config.nwb.trials,
-        layout=ArrayLayout(**config.arrays.model_dump()),
-        spikes_outside_intervals=config.spikes_outside_intervals,
-    )
-    recording = select_units(everything, **config.units.model_dump())
+    recording = read_selected(source, config, name)
     if isinstance(source, Path):
         sha256 = store.file_sha256(source)
     else:
@@ -60,10 +52,24 @@ def run(source: Path | Mapping[str, Path], out: Path, config: IngestConfig, *, n
         "t_start_s": recording.t_start_s,
     }
     store.save(out, recording, attrs, overwrite)
-    _log.info("%s: kept %d of %d units, %s", name, recording.n_units, everything.n_units, _trials(recording))
+    n_all = recording.n_units + len(recording.excluded)
+    _log.info("%s: kept %d of %d units, %s", name, recording.n_units, n_all, _trials(recording))
     if len(recording.excluded):
         _log.info("%s: %s", name, summary(recording.excluded))
     return recording
+
+
+def read_selected(source: Path | Mapping[str, Path], config: IngestConfig, name: str) -> Recording:
+    """Read a recording and select its units, without storing anything."""
+    everything = read(
+        source,
+        name=name,
+        file_format=config.format,
+        nwb_trials=config.nwb.trials,
+        layout=ArrayLayout(**config.arrays.model_dump()),
+        spikes_outside_intervals=config.spikes_outside_intervals,
+    )
+    return select_units(everything, **config.units.model_dump())
 
 
 def _trials(recording: Recording) -> str:
