@@ -40,7 +40,7 @@ def _read(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:
         return raw
     if not isinstance(base_name, str):
         raise ConfigError(f"{path}: extends is {base_name!r}, but must be the name of one YAML file.")
-    return _merge(_read(resolved.parent / base_name, (*extended_by, resolved)), raw)
+    return merge(_read(resolved.parent / base_name, (*extended_by, resolved)), raw)
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -79,12 +79,12 @@ def _kind(raw: Any) -> str:
     return "a list" if isinstance(raw, list) else f"the single value {str(raw)[:40]!r}"
 
 
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """Merge mappings key by key; anything else, lists included, is replaced."""
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
-        merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+        merged[key] = merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return merged
 
 

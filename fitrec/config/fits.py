@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from fitrec.config.ingest import RecordingSource
 from fitrec.config.run import RunConfig
 from fitrec.errors import ConfigError
@@ -62,6 +64,21 @@ def find_recording(config: RunConfig, name: str | None) -> RecordingSource:
     return config.recordings[0 if name is None else names.index(name)]
 
 
+def write_configs(config: RunConfig, folder: Path) -> None:
+    """Write the run's configuration, defaults filled in and paths absolute, and beside each fit the fit's own."""
+    write_config(config, folder / "config.yaml")
+    for fit in list_fits(config):
+        write_config(fit.config, folder / fit.name / "config.yaml")
+
+
+def write_config(config: RunConfig, path: Path) -> None:
+    """Write a configuration that `load` reads back as the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True), encoding="utf-8")
+    temporary.replace(path)
+
+
 def source_path(source: RecordingSource) -> Path | dict[str, Path]:
     """Where the file of a recording lies (or the file of each condition)."""
     if source.dataset is None:
@@ -73,3 +90,9 @@ def source_path(source: RecordingSource) -> Path | dict[str, Path]:
     if isinstance(source.path, dict):
         return {condition: folder / path for condition, path in source.path.items()}
     return folder / source.path
+
+
+def source_files(source: RecordingSource) -> list[Path]:
+    """List the files of a recording."""
+    path = source_path(source)
+    return list(path.values()) if isinstance(path, dict) else [path]

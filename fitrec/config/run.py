@@ -25,6 +25,10 @@ class RunConfig(Section):
     evaluate: EvaluateConfig = EvaluateConfig()
     report: ReportConfig = ReportConfig()
 
+    def with_seed(self, seed: int) -> "RunConfig":
+        """Return the same run with this seed alone."""
+        return self.model_copy(update={"seeds": [seed]})
+
     @field_validator("seeds")
     @classmethod
     def _seeds_differ(cls, seeds: list[int]) -> list[int]:

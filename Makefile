@@ -1,0 +1,44 @@
+# Every target sets up what it needs: `make test` and `make demo` work from a fresh clone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Stamped when the installation is complete, and redone when the dependencies change.
+STAMP := $(VENV)/installed
+SOURCES := fitrec tests
+THREADS ?= $(shell getconf _NPROCESSORS_ONLN)
+
+.PHONY: venv test lint demo schemas format clean
+
+venv: $(STAMP)
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy fitrec
+	$(BIN)/snakefmt --check Snakefile workflows
+	$(BIN)/snakemake --lint --configfile config/default.yaml
+
+# A ground-truth network makes a small recording; the pipeline fits it and the report compares the fit with the truth.
+demo: $(STAMP)
+	$(BIN)/python -m fitrec.demo results/demo-recording
+	$(BIN)/fitrec run config/demo.yaml --out results/demo --threads $(THREADS)
+
+# The files generated from the config models.
+schemas: $(STAMP)
+	$(BIN)/python -m fitrec.config.generate
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/snakefmt Snakefile workflows
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,5 @@
+"""Runs the command line as ``python -m fitrec``."""
+
+from fitrec.cli import main
+
+main()

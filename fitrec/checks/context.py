@@ -1,0 +1,44 @@
+"""What the checks of one recording look at; read once, when first asked for."""
+
+from functools import cached_property
+
+from fitrec.config.fits import source_path
+from fitrec.config.ingest import RecordingSource
+from fitrec.config.run import RunConfig
+from fitrec.errors import FitrecError
+from fitrec.recordings.recording import Recording
+from fitrec.targets.targets import Targets
+
+
+class Context:
+    """One recording of a run. `recording` and `targets` are None when they cannot be made; then the error says why."""
+
+    def __init__(self, run: RunConfig, source: RecordingSource) -> None:
+        self.run = run
+        self.source = source
+        self.recording_error: str | None = None
+        self.targets_error: str | None = None
+
+    @cached_property
+    def recording(self) -> Recording | None:
+        """The recording as the ingest stage would store it."""
+        from fitrec.stages.ingest import read_selected
+
+        try:
+            return read_selected(source_path(self.source), self.run.ingest, self.source.name)
+        except FitrecError as error:
+            self.recording_error = str(error).rstrip(".")
+            return None
+
+    @cached_property
+    def targets(self) -> Targets | None:
+        """The targets as the targets stage would store them, without drives, whose f-I curve takes a simulation."""
+        from fitrec.stages.targets import make_targets
+
+        if self.recording is None:
+            return None
+        try:
+            return make_targets(self.recording, self.run.targets.model_copy(update={"drive": None}), self.run.network)
+        except FitrecError as error:
+            self.targets_error = str(error).rstrip(".")
+            return None

@@ -1,0 +1,77 @@
+"""The registered checks, and running them.
+
+A check is a function that takes a `Context` (one recording of a run) and yields one sentence per finding; its docstring says what
+should hold. Its level says what a finding means. CRITICAL: the run would fail. BEST_PRACTICE_VIOLATION: it would run, but its result
+would mislead or disappoint. SUGGESTION: something to consider.
+"""
+
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from fitrec.checks.context import Context
+from fitrec.config.run import RunConfig
+from fitrec.errors import ConfigError
+
+Level = Literal["CRITICAL", "BEST_PRACTICE_VIOLATION", "SUGGESTION"]
+LEVELS: tuple[Level, ...] = ("CRITICAL", "BEST_PRACTICE_VIOLATION", "SUGGESTION")
+Check = Callable[[Context], Iterator[str]]
+
+_MODULES = ("files", "activity", "model")  # in the order of the pipeline
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found for one recording."""
+
+    level: Level
+    check: str
+    recording: str
+    message: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the finding for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Registered:
+    level: Level
+    quick: bool
+    function: Check
+
+
+_registered: list[_Registered] = []
+
+
+def register(level: Level, *, quick: bool = False) -> Callable[[Check], Check]:
+    """Register a check. `quick` ones look at the configuration and the presence of files only; every run begins with them."""
+
+    def decorate(function: Check) -> Check:
+        _registered.append(_Registered(level, quick, function))
+        return function
+
+    return decorate
+
+
+def run_checks(run: RunConfig, *, quick_only: bool = False) -> list[Finding]:
+    """Run all checks on every recording; the findings come by level, then in the order of the pipeline."""
+    for module in _MODULES:
+        importlib.import_module(f"fitrec.checks.{module}")
+    findings = []
+    for recording in run.recordings:
+        context = Context(run, recording)
+        for check in _registered:
+            if check.quick or not quick_only:
+                messages = check.function(context)
+                findings += [Finding(check.level, check.function.__name__, recording.name, message) for message in messages]
+    return sorted(findings, key=lambda finding: LEVELS.index(finding.level))
+
+
+def refuse_critical(run: RunConfig, *, quick_only: bool) -> None:
+    """Raise ConfigError with the first critical finding."""
+    critical = [finding for finding in run_checks(run, quick_only=quick_only) if finding.level == "CRITICAL"]
+    if critical:
+        more = f" (and {len(critical) - 1} more: see 'fitrec check')" if len(critical) > 1 else ""
+        raise ConfigError(f"Recording {critical[0].recording}: {critical[0].message}{more}.")

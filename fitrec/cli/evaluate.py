@@ -1,0 +1,78 @@
+"""``fitrec evaluate``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fitrec.cli import options
+from fitrec.cli.device import resolve_device, resolve_threads
+from fitrec.cli.stage import ready
+from fitrec.config.evaluate import EvaluateConfig
+from fitrec.config.hashing import config_hash, fit_hash
+
+EXAMPLES = """\b
+EXAMPLES
+  fitrec evaluate network.zarr targets.zarr fit --out evaluation
+  fitrec evaluate network.zarr targets.zarr fit --out evaluation --trials 20 --name quick
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("network", type=options.PATH)
+@click.argument("targets", type=options.PATH)
+@click.argument("trained", metavar="FIT", type=options.PATH)
+@options.out
+@options.config
+@options.fit
+@options.section(EvaluateConfig)
+@click.option("--name", help="Name of the fit in summary.json.  [default: that of the configuration, or of the folder]")
+@options.threads
+@options.device
+@options.overwrite
+@options.log
+@options.dry_run
+def command(
+    network: Path,
+    targets: Path,
+    trained: Path,
+    out: Path,
+    config: Path | None,
+    fit_name: str | None,
+    name: str | None,
+    threads: int | None,
+    device: str,
+    overwrite: bool,
+    log: Path | None,
+    dry_run: bool,
+    **given: Any,
+) -> None:
+    """Evaluate the trained weights of FIT (the folder 'fit') with frozen weights and write summary.json and metrics.csv."""
+    device, threads = resolve_device(device), resolve_threads(threads)
+    fit = options.choose_fit(options.load_config(config), fit_name)
+    section = options.read_section(EvaluateConfig, fit.config.evaluate if fit else None, given)
+    if ready(
+        "evaluate",
+        inputs=[network, targets, trained],
+        out=out,
+        section=section,
+        overwrite=overwrite,
+        log=log,
+        dry_run=dry_run,
+        device=device,
+        threads=threads,
+    ):
+        from fitrec.stages import evaluate
+
+        evaluate.run(
+            network,
+            targets,
+            trained,
+            out,
+            section,
+            run_name=name or (fit.name if fit else trained.resolve().parent.name),
+            config_hash=fit_hash(fit) if fit else config_hash(section),
+            device=device,
+            threads=threads,
+            overwrite=overwrite,
+        )

@@ -1,0 +1,7 @@
+"""The stages: functions from files to files.
+
+The versions are part of what Snakemake watches: raise one when its stage gives another result for the same input, and runs made
+before are redone from that stage on.
+"""
+
+VERSIONS = {"ingest": 1, "targets": 1, "build": 1, "train": 1, "evaluate": 1, "report": 1}

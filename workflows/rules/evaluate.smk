@@ -1,0 +1,29 @@
+rule evaluate:
+    input:
+        network=rules.build.output.network,
+        targets=targets_of,
+        weights=rules.train.output.weights,
+    output:
+        summary="{fit}/evaluation/summary.json",
+        metrics=report(
+            "{fit}/evaluation/metrics.csv",
+            caption="../report/metrics.rst",
+            category="Evaluation",
+            labels={"fit": "{fit}"},
+        ),
+        activity="{fit}/evaluation/activity.zarr/zarr.json",
+    log:
+        "logs/{fit}.evaluate.log",
+    benchmark:
+        "benchmarks/{fit}.evaluate.jsonl"
+    threads: THREADS
+    resources:
+        device=DEVICE,
+    params:
+        hash=stage_hash("evaluate"),
+        whole=whole_hash,
+        version=VERSIONS["evaluate"],
+    shell:
+        "fitrec evaluate $(dirname {input.network}) $(dirname {input.targets}) {wildcards.fit}/fit"
+        " --config config.yaml --fit {wildcards.fit} --out {wildcards.fit}/evaluation --overwrite"
+        " --threads {threads} --device {resources.device} --log {log}"
