@@ -69,9 +69,12 @@ class TargetsConfig(Section):
     )
 
     @model_validator(mode="after")
-    def _one_way_to_name_conditions(self) -> "TargetsConfig":
+    def _conditions_and_window(self) -> "TargetsConfig":
         if self.conditions is not None and self.condition_by is not None:
             raise ValueError("give either conditions or condition_by, not both")
+        names = [rule.name for rule in self.conditions or []]
+        if len(set(names)) != len(names):
+            raise ValueError(f"names of conditions must differ, got {names}")
         if self.window_s is not None and not self.window_s[0] < self.window_s[1]:
             raise ValueError(f"window_s must rise, got {list(self.window_s)}")
         return self

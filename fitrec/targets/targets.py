@@ -8,19 +8,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fitrec.fields import array
+from fitrec.recordings.recording import exclusion_table
 
 
 @dataclass(frozen=True, kw_only=True)
 class Targets:
     """Binned activity of a recording with frozen splits.
 
-    Bins are half-open, ``[edge_k, edge_k+1)``, in seconds from the alignment event. Counts are integers for likelihoods and ceilings;
-    rates are smoothed and meant for fitting. The test trials never enter `rate_hz`.
+    Bins are half-open, ``[edge_k, edge_k+1)``, in seconds from the alignment event. Counts are integers for likelihoods and
+    ceilings; rates are smoothed and meant for fitting. The test trials never enter `rate_hz`.
 
     Attributes
     ----------
     units : pandas.DataFrame
         As in the recording, plus ``held_out`` (bool): units that are assigned no target in training.
+    excluded : pandas.DataFrame
+        The recording's table of excluded units plus those that cannot have a target: silent in every trial of the window, or
+        recorded in no training or no test trial of a condition.
     counts : (trial, time, unit) integers or None
         Spikes per bin; None when the source holds rates only.
     observed : (trial, unit) bool or None
@@ -29,19 +33,23 @@ class Targets:
         Index into `condition_names`.
     trial_is_test : (trial,) bool
         True for the held-out trials.
+    trial_id : (trial,) int64
+        Row of the trial in the recording's table.
     rate_hz : (condition, time, unit) float64
         Smoothed PSTH of the training trials: the target.
     rate_test_hz : (condition, time, unit) float64 or None
-        Smoothed PSTH of the test trials; None when the source holds rates only.
+        Smoothed PSTH of the test trials; None when there are none, as when the source holds rates only.
     drive : (condition, time, unit) float64 or None
-        Total synaptic drive (threshold units) at which an isolated neuron with white noise fires at `rate_hz`; see `fitrec.targets.drive`.
+        Total synaptic drive (threshold units) at which an isolated neuron with white noise fires at `rate_hz`; see
+        `fitrec.targets.drive`.
     smoothing : dict
-        ``{"kernel": "none" | "gaussian" | "boxcar", "width_s": float}``: the kernel that was applied (or, for rates that came smoothed,
-        the one they came with); the model's PSTH is smoothed with the same one.
+        ``{"kernel": "none" | "gaussian" | "boxcar", "width_s": float}``: the kernel that was applied (or, for rates that came
+        smoothed, the one they came with); the model's PSTH is smoothed with the same one.
 
     """
 
-    units: pd.DataFrame
+    units: pd.DataFrame = array("unit")
+    excluded: pd.DataFrame = field(default_factory=exclusion_table)
     condition_names: list[str]
     bin_edges_s: NDArray[np.float64] = array("time_edge", units="s")
     rate_hz: NDArray[np.float64] = array("condition", "time", "unit", units="Hz")
