@@ -33,12 +33,13 @@ class Context:
     @cached_property
     def targets(self) -> Targets | None:
         """The targets as the targets stage would store them, without drives, whose f-I curve takes a simulation."""
-        from fitrec.stages.targets import make_targets
+        from fitrec.stages.targets import target_options
+        from fitrec.targets.build import build_targets
 
         if self.recording is None:
             return None
         try:
-            return make_targets(self.recording, self.run.targets.model_copy(update={"drive": None}), self.run.network)
+            return build_targets(self.recording, target_options(self.run.targets))
         except FitrecError as error:
             self.targets_error = str(error).rstrip(".")
             return None

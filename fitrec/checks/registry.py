@@ -1,8 +1,8 @@
 """The registered checks, and running them.
 
 A check is a function that takes a `Context` (one recording of a run) and yields one sentence per finding; its docstring says what
-should hold. Its level says what a finding means. CRITICAL: the run would fail. BEST_PRACTICE_VIOLATION: it would run, but its result
-would mislead or disappoint. SUGGESTION: something to consider.
+should hold. Its level says what a finding means. CRITICAL: the run would fail. BEST_PRACTICE_VIOLATION: it would run, but its
+result would mislead or disappoint. SUGGESTION: something to consider.
 """
 
 import importlib
