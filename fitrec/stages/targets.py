@@ -47,21 +47,7 @@ def run(
     store.require_absent(out, overwrite)
     network = network or NetworkConfig()
     source = store.load(recording, Recording)
-    targets = build_targets(
-        source,
-        TargetOptions(
-            align_to=config.align_to,
-            window_s=config.window_s,
-            bin_size_s=config.bin_size_s,
-            condition_by=config.condition_by,
-            rules=None if config.conditions is None else {rule.name: rule.where for rule in config.conditions},
-            smoothing=config.smoothing.model_dump(),
-            already_smoothed=config.already_smoothed,
-            test_fraction=config.split.test_fraction,
-            held_out_units=config.split.held_out_units,
-            seed=config.split.seed,
-        ),
-    )
+    targets = build_targets(source, target_options(config))
     if config.drive is not None:
         targets = replace(targets, drive=_drive(targets.rate_hz, config.drive, network, config.split.seed))
     attrs = {
@@ -77,6 +63,22 @@ def run(
         source.n_units - targets.n_units, source.n_units,
     )  # fmt: skip
     return targets
+
+
+def target_options(config: TargetsConfig) -> TargetOptions:
+    """Translate the configuration into the builder's plain arguments."""
+    return TargetOptions(
+        align_to=config.align_to,
+        window_s=config.window_s,
+        bin_size_s=config.bin_size_s,
+        condition_by=config.condition_by,
+        rules=None if config.conditions is None else {rule.name: rule.where for rule in config.conditions},
+        smoothing=config.smoothing.model_dump(),
+        already_smoothed=config.already_smoothed,
+        test_fraction=config.split.test_fraction,
+        held_out_units=config.split.held_out_units,
+        seed=config.split.seed,
+    )
 
 
 def _drive(rate_hz: NDArray[np.float64], options: DriveOptions, network: NetworkConfig, seed: int) -> NDArray[np.float64]:
