@@ -18,7 +18,7 @@ def recording_readable(context: Context) -> Iterator[str]:
         yield context.recording_error
 
 
-@register("CRITICAL", quick=True)
+@register("CRITICAL")
 def bins_divide_window(context: Context) -> Iterator[str]:
     """The window is a whole number of bins."""
     targets = context.run.targets

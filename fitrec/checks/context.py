@@ -1,8 +1,9 @@
 """What the checks of one recording look at; read once, when first asked for."""
 
 from functools import cached_property
+from pathlib import Path
 
-from fitrec.config.fits import source_path
+from fitrec.config.fits import source_files, source_path
 from fitrec.config.ingest import RecordingSource
 from fitrec.config.run import RunConfig
 from fitrec.errors import FitrecError
@@ -11,19 +12,37 @@ from fitrec.targets.targets import Targets
 
 
 class Context:
-    """One recording of a run. `recording` and `targets` are None when they cannot be made; then the error says why."""
+    """One recording of a run. `files`, `recording` and `targets` are None when they cannot be had; then the error says why."""
 
     def __init__(self, run: RunConfig, source: RecordingSource) -> None:
         self.run = run
         self.source = source
+        self.files_error: str | None = None
         self.recording_error: str | None = None
         self.targets_error: str | None = None
+
+    @cached_property
+    def files(self) -> list[Path] | None:
+        """The files of the recording, all of which exist."""
+        try:
+            files = source_files(self.source)
+        except FitrecError as error:
+            self.files_error = str(error).rstrip(".")
+            return None
+        for path in files:
+            if not path.is_file():
+                found = "is a folder, not a file" if path.is_dir() else "does not exist"
+                self.files_error = f"{path} {found}; paths are relative to the configuration file"
+                return None
+        return files
 
     @cached_property
     def recording(self) -> Recording | None:
         """The recording as the ingest stage would store it."""
         from fitrec.stages.ingest import read_selected
 
+        if self.files is None:
+            return None
         try:
             return read_selected(source_path(self.source), self.run.ingest, self.source.name)
         except FitrecError as error:

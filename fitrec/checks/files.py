@@ -4,19 +4,24 @@ from collections.abc import Iterator
 
 from fitrec.checks.context import Context
 from fitrec.checks.registry import register
-from fitrec.config.fits import source_files
 from fitrec.errors import FitrecError
 
 
-@register("CRITICAL", quick=True)
+@register("CRITICAL")
 def file_exists(context: Context) -> Iterator[str]:
     """The data set and every file of the recording are there."""
+    if context.files is None and context.files_error:
+        yield context.files_error
+
+
+@register("CRITICAL")
+def dataset_intact(context: Context) -> Iterator[str]:
+    """The files of a data set have the sizes and SHA-256 of its manifest."""
+    if context.source.dataset is None or context.files is None:
+        return
+    from fitrec.datasets import verify
+
     try:
-        files = source_files(context.source)
+        verify(context.source.dataset)
     except FitrecError as error:
         yield str(error).rstrip(".")
-        return
-    for path in files:
-        if not path.is_file():
-            found = "is a folder, not a file" if path.is_dir() else "does not exist"
-            yield f"{path} {found}; paths are relative to the configuration file"

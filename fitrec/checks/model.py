@@ -10,7 +10,7 @@ from fitrec.checks.registry import register
 _GIB = 2**30
 
 
-@register("CRITICAL", quick=True)
+@register("CRITICAL")
 def static_degree(context: Context) -> Iterator[str]:
     """The static wiring has enough different partners."""
     wiring = context.run.network.balanced
@@ -25,7 +25,7 @@ def static_degree(context: Context) -> Iterator[str]:
         )
 
 
-@register("CRITICAL", quick=True)
+@register("CRITICAL")
 def steps_divide_bins(context: Context) -> Iterator[str]:
     """Bins and the parts of a trial are whole numbers of time steps."""
     network, bin_size_s = context.run.network, context.run.targets.bin_size_s

@@ -38,24 +38,23 @@ class Finding:
 @dataclass(frozen=True)
 class _Registered:
     level: Level
-    quick: bool
     function: Check
 
 
 _registered: list[_Registered] = []
 
 
-def register(level: Level, *, quick: bool = False) -> Callable[[Check], Check]:
-    """Register a check. `quick` ones look at the configuration and the presence of files only; every run begins with them."""
+def register(level: Level) -> Callable[[Check], Check]:
+    """Register a check."""
 
     def decorate(function: Check) -> Check:
-        _registered.append(_Registered(level, quick, function))
+        _registered.append(_Registered(level, function))
         return function
 
     return decorate
 
 
-def run_checks(run: RunConfig, *, quick_only: bool = False) -> list[Finding]:
+def run_checks(run: RunConfig) -> list[Finding]:
     """Run all checks on every recording; the findings come by level, then in the order of the pipeline."""
     for module in _MODULES:
         importlib.import_module(f"fitrec.checks.{module}")
@@ -63,15 +62,14 @@ def run_checks(run: RunConfig, *, quick_only: bool = False) -> list[Finding]:
     for recording in run.recordings:
         context = Context(run, recording)
         for check in _registered:
-            if check.quick or not quick_only:
-                messages = check.function(context)
-                findings += [Finding(check.level, check.function.__name__, recording.name, message) for message in messages]
+            name = check.function.__name__
+            findings += [Finding(check.level, name, recording.name, message) for message in check.function(context)]
     return sorted(findings, key=lambda finding: LEVELS.index(finding.level))
 
 
-def refuse_critical(run: RunConfig, *, quick_only: bool) -> None:
-    """Raise ConfigError with the first critical finding."""
-    critical = [finding for finding in run_checks(run, quick_only=quick_only) if finding.level == "CRITICAL"]
+def refuse_critical(run: RunConfig) -> None:
+    """Raise ConfigError with the first critical finding: every run begins with this, before anything is written."""
+    critical = [finding for finding in run_checks(run) if finding.level == "CRITICAL"]
     if critical:
         more = f" (and {len(critical) - 1} more: see 'fitrec check')" if len(critical) > 1 else ""
         raise ConfigError(f"Recording {critical[0].recording}: {critical[0].message}{more}.")

@@ -8,6 +8,7 @@ import click
 from fitrec.cli import options
 from fitrec.cli.device import resolve_threads
 from fitrec.cli.stage import ready
+from fitrec.config.hashing import config_hash
 from fitrec.config.network import NetworkConfig
 
 EXAMPLES = """\b
@@ -60,4 +61,4 @@ def command(
     ):
         from fitrec.stages import build
 
-        build.run(targets, out, section, seed=seed, threads=threads, overwrite=overwrite)
+        build.run(targets, out, section, seed=seed, threads=threads, config_hash=config_hash(section, seed), overwrite=overwrite)

@@ -26,6 +26,9 @@ EXAMPLES
 @options.config
 @options.fit
 @options.section(EvaluateConfig)
+@click.option(
+    "--recording", type=options.PATH, help="recording.zarr; its spike times give the recorded CV of inter-spike intervals."
+)
 @click.option("--name", help="Name of the fit in summary.json.  [default: that of the configuration, or of the folder]")
 @options.threads
 @options.device
@@ -39,6 +42,7 @@ def command(
     out: Path,
     config: Path | None,
     fit_name: str | None,
+    recording: Path | None,
     name: str | None,
     threads: int | None,
     device: str,
@@ -53,7 +57,7 @@ def command(
     section = options.read_section(EvaluateConfig, fit.config.evaluate if fit else None, given)
     if ready(
         "evaluate",
-        inputs=[network, targets, trained],
+        inputs=[network, targets, trained, *([recording] if recording else [])],
         out=out,
         section=section,
         overwrite=overwrite,
@@ -72,6 +76,7 @@ def command(
             section,
             run_name=name or (fit.name if fit else trained.resolve().parent.name),
             config_hash=fit_hash(fit) if fit else config_hash(section),
+            recording=recording,
             device=device,
             threads=threads,
             overwrite=overwrite,

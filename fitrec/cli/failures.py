@@ -19,7 +19,7 @@ _MENDABLE = {
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
 }
-# How the last line begins; `fitrec run` looks for it in the logs of the stages.
+# How the last line of a failed command begins, on the terminal and in its log file.
 USER_ERROR = "Error: "
 INTERNAL_ERROR = "Internal error: "
 _log = logging.getLogger("fitrec.cli")
@@ -52,6 +52,12 @@ def exit_status(call: Callable[[], object]) -> int:
     except Exception as error:
         return _our_error(error)
     return result if isinstance(result, int) else 0
+
+
+def outcome(log: str) -> str | None:
+    """Return the last line of a failed command, "Error: ..." or "Internal error: ...", from the text of its log file."""
+    message = log.rstrip().rpartition("\n")[2].partition(f" {_log.name}: ")[2]
+    return message if message.startswith((USER_ERROR, INTERNAL_ERROR)) else None
 
 
 def _user_error(text: str) -> int:

@@ -48,7 +48,7 @@ def command(
     if seed is not None:
         run = run.with_seed(seed)
     fits = list_fits(run)
-    refuse_critical(run, quick_only=True)
+    refuse_critical(run)
     arguments = workflow.snakemake_command(
         config, out, profile=profile, threads=threads, device=device, seed=seed, dry_run=dry_run, further=snakemake_args
     )

@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from fitrec.cli import console
-from fitrec.cli.failures import INTERNAL_ERROR, USER_ERROR
+from fitrec.cli.failures import INTERNAL_ERROR, USER_ERROR, outcome
 from fitrec.errors import ConfigError, StoreError
 from fitrec.resources import root
 
@@ -125,22 +125,17 @@ def _environment() -> dict[str, str]:
 
 def _explain(lines: list[str], out: Path, started: float) -> int:
     """Print why Snakemake failed: the sentences of the stages, else its own last words."""
-    ours, theirs = [], []
+    sentences = []
     for path in sorted((out / "logs").glob("*.log")):
-        if path.name == "run.log" or path.stat().st_mtime < started - 1:
-            continue
-        last = path.read_text(encoding="utf-8", errors="replace").rstrip().rpartition("\n")[2]
-        if USER_ERROR in last:
-            theirs.append(last.partition(USER_ERROR)[2])
-        elif INTERNAL_ERROR in last:
-            ours.append(f"{path.stem}: {last.partition(INTERNAL_ERROR)[2]} (traceback in {path})")
-    for sentence in dict.fromkeys(theirs):
-        click.echo(USER_ERROR + sentence, err=True)
-    for sentence in ours:
-        click.echo(INTERNAL_ERROR + sentence, err=True)
-    if theirs and not ours:
+        if path.name != "run.log" and path.stat().st_mtime >= started - 1:
+            sentence = outcome(path.read_text(encoding="utf-8", errors="replace"))
+            if sentence is not None:
+                sentences.append(sentence + (f" (traceback in {path})." if sentence.startswith(INTERNAL_ERROR) else ""))
+    for sentence in dict.fromkeys(sentences):
+        click.echo(sentence, err=True)
+    if sentences and all(sentence.startswith(USER_ERROR) for sentence in sentences):
         return 2
-    if not ours:
+    if not sentences:
         killed = (
             "a stage was killed, most likely for lack of memory"
             if any("status 137" in line for line in lines)

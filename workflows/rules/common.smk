@@ -59,6 +59,11 @@ def whole_hash(wildcards):
     return fit_hash(FITS[wildcards.fit])
 
 
+def recording_of(wildcards):
+    """The recording that a fit belongs to."""
+    return f"recordings/{FITS[wildcards.fit].recording.name}/recording.zarr/zarr.json"
+
+
 def targets_of(wildcards):
-    """The targets of the recording that a fit belongs to."""
+    """The targets of that recording."""
     return f"recordings/{FITS[wildcards.fit].recording.name}/targets.zarr/zarr.json"

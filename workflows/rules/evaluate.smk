@@ -2,9 +2,11 @@ rule evaluate:
     input:
         network=rules.build.output.network,
         targets=targets_of,
+        recording=recording_of,
         weights=rules.train.output.weights,
     output:
         summary="{fit}/evaluation/summary.json",
+        detail="{fit}/evaluation/detail.json",
         metrics=report(
             "{fit}/evaluation/metrics.csv",
             caption="../report/metrics.rst",
@@ -25,5 +27,6 @@ rule evaluate:
         version=VERSIONS["evaluate"],
     shell:
         "fitrec evaluate $(dirname {input.network}) $(dirname {input.targets}) {wildcards.fit}/fit"
-        " --config config.yaml --fit {wildcards.fit} --out {wildcards.fit}/evaluation --overwrite"
+        " --recording $(dirname {input.recording}) --config config.yaml --fit {wildcards.fit}"
+        " --out {wildcards.fit}/evaluation --overwrite"
         " --threads {threads} --device {resources.device} --log {log}"

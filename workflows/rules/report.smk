@@ -1,8 +1,10 @@
 rule report:
     input:
-        network=rules.build.output.network,
+        targets=targets_of,
+        recording=recording_of,
         weights=rules.train.output.weights,
         summary=rules.evaluate.output.summary,
+        detail=rules.evaluate.output.detail,
     output:
         page=report(
             "{fit}/report/index.html",
@@ -18,4 +20,5 @@ rule report:
         hash=stage_hash("report"),
         version=VERSIONS["report"],
     shell:
-        "fitrec report {wildcards.fit} --config config.yaml --out {wildcards.fit}/report --overwrite --log {log}"
+        "fitrec report {wildcards.fit} --targets $(dirname {input.targets}) --recording $(dirname {input.recording})"
+        " --config config.yaml --out {wildcards.fit}/report --overwrite --log {log}"
