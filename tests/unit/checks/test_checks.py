@@ -1,0 +1,109 @@
+"""`fitrec check`: each finding, from a configuration that has none."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from fitrec.checks.registry import run_checks
+from fitrec.cli.check import command
+from fitrec.config.files import merge
+from fitrec.config.load import load
+from fitrec.errors import ConfigError
+from tests.pipeline.tiny import CONFIG, write_config
+
+CLEAN = merge(CONFIG, {"evaluate": {"trials": 20}})
+
+
+def findings(folder: Path, changes: dict[str, Any]) -> dict[str, str]:
+    config = load(write_config(folder, **merge(CLEAN, changes)))
+    return {finding.check: f"{finding.level} {finding.message}" for finding in run_checks(config)}
+
+
+def test_nothing_to_complain_about(tmp_path: Path) -> None:
+    assert findings(tmp_path, {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("check", "changes", "wanted"),
+    [
+        ("recording_readable", {"ingest": {"arrays": {"key": "spykes"}}}, "CRITICAL"),
+        ("bins_divide_window", {"targets": {"window_s": [0, 1], "bin_size_s": 0.03}}, "33.33 bins"),
+        ("targets_buildable", {"targets": {"condition_by": ["colour"]}}, "colour"),
+        ("enough_trials", {"targets": {"split": {"test_fraction": 0.9}}}, "has 2 training trials"),
+        (
+            "held_out_test",
+            {"targets": {"split": {"test_fraction": 0.0}}},
+            "BEST_PRACTICE_VIOLATION targets.split.test_fraction is 0",
+        ),
+        ("many_units_excluded", {"ingest": {"units": {"max_units": 3}}}, "9 of 12 units are left out"),
+        ("hardly_active_units", {"train": {"rate_floor_hz": 7.0}}, "fire less than 7 Hz"),
+        ("static_degree", {"network": {"balanced": {"k": 100}}}, "asks for 200 different partners per neuron, but only 199"),
+        ("steps_divide_bins", {"network": {"settle_ms": 100.05}}, "not a whole number of steps"),
+        ("units_fit_neurons", {"network": {"balanced": {"n_exc": 8}}}, "12 units are to be fitted, but only 8"),
+        ("plastic_degree", {"network": {"plastic": {"exc_sources": "trained"}}}, "only 12 neurons"),
+        ("plastic_degree", {"network": {"plastic": {"n_inh": 100}}}, "only 100 neurons"),
+        ("memory", {"network": {"balanced": {"n_exc": 2_000_000, "n_inh": 2_000_000}}}, "GiB of memory"),
+        ("window_against_time_constants", {"network": {"plastic": {"tau_syn_ms": 600.0}}}, "shorter than two time constants"),
+        ("learning_times", {"train": {"ridge": {"learn_every_ms": 400.0}}}, "2.5 learning times"),
+        ("closed_loop", {"train": {"ridge": {"forcing": [1.0, 0.5]}}}, "ends with 0.5"),
+        ("evaluation_trials", {"evaluate": {"trials": 3}}, "SUGGESTION evaluate.trials = 3"),
+    ],
+)
+def test_each_check(tmp_path: Path, check: str, changes: dict[str, Any], wanted: str) -> None:
+    assert wanted in findings(tmp_path, changes)[check]
+
+
+def test_missing_file_is_one_finding(tmp_path: Path) -> None:
+    path = write_config(tmp_path, **CLEAN)
+    (tmp_path / "rec.npz").unlink()
+    (finding,) = run_checks(load(path))
+    assert finding.check == "file_exists"
+    assert "rec.npz does not exist" in finding.message
+
+
+def test_unknown_data_set(tmp_path: Path) -> None:
+    path = write_config(tmp_path, **CLEAN)
+    text = path.read_text().replace("path: rec.npz", "path: rec.npz\n  dataset: alm_kim203")
+    path.write_text(text)
+    (finding,) = run_checks(load(path))
+    assert finding.level == "CRITICAL"
+    assert "did you mean alm_kim2023" in finding.message
+
+
+def test_rates_cannot_be_held_out(tmp_path: Path) -> None:
+    np.savez(tmp_path / "rates.npz", rate=np.random.default_rng(1).uniform(1, 9, (2, 50, 12)))
+    changes = {
+        "recordings": [{"name": "rec", "path": "rates.npz"}],
+        "ingest": {"arrays": {"kind": "rates", "key": "rate", "axes": ["condition", "time", "unit"], "bin_size_s": 0.02}},
+        "targets": {},
+    }
+    config = load(write_config(tmp_path, **{**CLEAN, **changes}))
+    assert [finding.check for finding in run_checks(config)] == ["held_out_test"]
+
+
+def test_json_and_exit_status(tmp_path: Path) -> None:
+    path = write_config(tmp_path, **merge(CLEAN, {"network": {"balanced": {"n_exc": 8}}, "evaluate": {"trials": 3}}))
+    result = CliRunner().invoke(command, [str(path), "--json"], standalone_mode=False)
+    listed = json.loads(result.stdout)
+    assert result.return_value == 2
+    assert listed[0]["level"] == "CRITICAL"
+    assert listed[-1]["level"] == "SUGGESTION"
+    assert set(listed[0]) == {"level", "check", "recording", "message"}
+
+
+def test_a_config_mistake_is_a_finding_too(tmp_path: Path) -> None:
+    path = write_config(tmp_path, trian={})
+    result = CliRunner().invoke(command, [str(path), "--json"], standalone_mode=False)
+    assert isinstance(result.exception, ConfigError)
+    assert "did you mean 'train'" in json.loads(result.stdout)[0]["message"]
+
+
+def test_text_groups_by_level(tmp_path: Path) -> None:
+    path = write_config(tmp_path, **CLEAN)
+    result = CliRunner().invoke(command, [str(path)], standalone_mode=False)
+    assert result.return_value == 0
+    assert result.stdout == "0 findings; 1 fits: tiny\n"
