@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from fitrec.errors import RecordingError
 
-_SAMPLE_RATES_HZ = (1e3, 2e4, 24414.0625, 2.5e4, 3e4, 3.2e4, 1e6)
+# Usual ones first.
+_SAMPLE_RATES_HZ = (30_000, 20_000, 25_000, 32_000, 24_414.0625, 1_000, 1_000_000)
 # No cell fires faster for long; times that imply it are in another unit.
 _MAX_RATE_HZ = 1000.0
 
@@ -129,10 +130,12 @@ def _check_time_unit(
 
 
 def _likely_rate(last: float, trials_end_s: float | None) -> str:
-    """Say which usual sampling rate would make the spikes end about where the trials do."""
-    misfit = {rate: abs(np.log(last / rate / trials_end_s)) for rate in _SAMPLE_RATES_HZ} if trials_end_s else {}
-    best = min(misfit, key=misfit.__getitem__, default=0.0)
-    return f" ({best:g} Hz would fit)" if best and misfit[best] < 1 else ""
+    """Name a usual sampling rate that would make the spikes end with the last trial or somewhat later."""
+    if trials_end_s:
+        for rate in _SAMPLE_RATES_HZ:
+            if 0.9 < last / rate / trials_end_s < 2:
+                return f" ({rate:g} Hz would fit)"
+    return ""
 
 
 def inside_intervals(times_s: NDArray[np.float64], intervals_s: NDArray[np.float64]) -> NDArray[np.bool_]:
