@@ -9,6 +9,7 @@ from fitrec.evaluate.spiking import cv_isi
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
 from fitrec.simulate import trials as frozen
+from fitrec.simulate.simulator import Simulator
 
 # Training uses small trial ids: noise and initial states of an evaluation are drawn from ids that it never used.
 FIRST_TRIAL = 1_000_000
@@ -69,7 +70,7 @@ def simulate(
     """
     n_bins = network.window_steps // bin_steps
     n_trained = len(network.trained)
-    simulator = frozen.Simulator(network)
+    simulator = Simulator(network)
     rate_hz = np.zeros((network.n_conditions, n_bins, n_trained))
     window_counts = np.zeros((network.n_conditions, trials, n_trained), np.int32)
     total = np.zeros(network.n_neurons, np.int64)

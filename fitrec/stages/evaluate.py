@@ -18,7 +18,7 @@ from fitrec.config.evaluate import EvaluateConfig
 from fitrec.errors import MissingFileError, NetworkError
 from fitrec.evaluate.activity import Activity
 from fitrec.evaluate.baselines import untrained_weights
-from fitrec.evaluate.ceiling import poisson_ceiling, split_half_ceiling
+from fitrec.evaluate.ceiling import Smoother, poisson_ceiling, split_half_ceiling
 from fitrec.evaluate.psth import correlate
 from fitrec.evaluate.scores import (
     count_notes,
@@ -101,7 +101,7 @@ def run(
     net, goal, weights = store.load(network, Network), store.load(targets, Targets), store.load(fit / "weights.zarr", Weights)
     provenance = _read_provenance(fit / "provenance.json")
     bin_steps = _check_match(net, goal, weights)
-    smoother = partial(smooth, bin_size_s=goal.bin_size_s, **goal.smoothing)
+    smoother = _smoother(goal, goal.smoothing["width_s"])
 
     simulate_fit = partial(simulate, net, trials=config.trials, bin_steps=bin_steps, threads=threads)
     logger.info("simulating %d trials of each of %d conditions with frozen weights", config.trials, net.n_conditions)
@@ -227,6 +227,16 @@ def _check_match(net: Network, goal: Targets, weights: Weights) -> int:
     return bin_steps
 
 
+def _smoother(goal: Targets, width_s: float, kernel: str | None = None) -> Smoother:
+    """Smooth like the targets, or with another width or kernel."""
+    shape = kernel or str(goal.smoothing["kernel"])
+
+    def smoother(x: NDArray[Any], *, axis: int) -> NDArray[np.float64]:
+        return smooth(x, goal.bin_size_s, shape, width_s, axis)
+
+    return smoother
+
+
 def _per_unit(values: NDArray[Any], net: Network, goal: Targets) -> NDArray[np.float64]:
     """(..., trained) -> (..., unit), NaN for units without a neuron."""
     out = np.full((*values.shape[:-1], goal.n_units), np.nan)
@@ -316,8 +326,7 @@ def _with_smoothing(
     width_s: float, trained: Simulated, net: Network, goal: Targets, config: EvaluateConfig
 ) -> dict[str, float | dict[str, float | None]]:
     """Correlations when the model's PSTH is smoothed by another width than the recording's."""
-    kernel = goal.smoothing["kernel"] if goal.smoothing["kernel"] != "none" else "boxcar"
-    other = partial(smooth, bin_size_s=goal.bin_size_s, kernel=kernel, width_s=width_s)
+    other = _smoother(goal, width_s, "boxcar" if goal.smoothing["kernel"] == "none" else None)
     model = other(_per_unit(trained.rate_hz, net, goal), axis=1)
     poisson_r = poisson_ceiling(goal.rate_hz, config.trials, goal.bin_size_s, other, method=config.correlation)
     return {

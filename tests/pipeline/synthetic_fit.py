@@ -1,4 +1,4 @@
-"""A fit made up without training: a recording with known rates, and a stand-in for the simulator that follows them imperfectly."""
+"""A fit made up without training: a recording with known rates, and a stand-in simulator that follows them imperfectly."""
 
 import json
 from collections.abc import Callable

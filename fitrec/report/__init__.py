@@ -1,0 +1,1 @@
+"""The report: figures as functions from arrays to SVG, and the page that holds them."""

@@ -1,0 +1,318 @@
+"""Chooses what each section shows, and says under each figure how to read it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.evaluate.psth import correlate
+from fitrec.report.figures.distributions import overlaid, weights
+from fitrec.report.figures.psth import psth_panel
+from fitrec.report.figures.quality import against_ceiling, by_area, ladder
+from fitrec.report.figures.raster import raster
+from fitrec.report.figures.training import correlation_curve, rate_curve
+from fitrec.report.fit import Fit
+from fitrec.report.svg import place
+
+_CONDITIONS_SHOWN = 4
+_RASTER_CONDITIONS = 2
+_RASTER_UNITS = 80
+_RASTER_TRIALS = 10
+_AREAS_SHOWN = 16
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A figure with its title and a caption that says how to read it."""
+
+    svg: str
+    title: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Panels under one heading."""
+
+    title: str
+    note: str
+    panels: list[Panel]
+
+
+def quality(fit: Fit) -> list[Panel]:
+    """Distributions of the scores, each unit against its ceiling, and the areas."""
+    rows = [
+        ("network, test trials", fit.score, "model"),
+        ("ceiling, noise-free model", fit.column("ceiling_r"), "ceiling"),
+        ("training PSTH, test trials", fit.column("r_baseline_train_psth"), "recorded"),
+        ("untrained network", fit.column("r_untrained"), "baseline"),
+    ]
+    if not fit.has_test:
+        rows = [
+            ("network, fitted PSTHs", fit.score, "model"),
+            ("ceiling, perfect Poisson network", fit.column("poisson_ceiling_r"), "ceiling"),
+            ("untrained network", fit.column("r_untrained"), "baseline"),
+        ]
+    rows = [row for row in rows if np.isfinite(row[1]).any()]
+    words = "; ".join(f"{label} {place(float(np.nanmedian(values)))}" for label, values, _ in rows)
+    panels = [
+        Panel(
+            ladder("ladder", rows, f"Distribution over units of the PSTH correlation. Medians: {words}."),
+            "Scores, ceilings, baselines",
+            "Each row is a distribution over units: the dot is the median, the bar holds half of them, the line nine in ten.",
+        )
+    ]
+    reliable = fit.column("split_half_r") > fit.detail["reliable_above"] if fit.has_test else np.ones(len(fit.metrics), bool)
+    limit = "ceiling of a noise-free model, r" if fit.has_test else "ceiling of a perfect Poisson network, r"
+    panels.append(
+        Panel(
+            against_ceiling(
+                "against-ceiling", fit.limit, fit.score, reliable, limit, "network, r",
+                f"Scatter of each unit's correlation against its ceiling; medians {_median(fit.score)} and {_median(fit.limit)}.",
+            ),
+            "Each unit against its ceiling",
+            "One dot per unit; on the line the network is as good as a model can be expected to be."
+            + (
+                f" Hollow: units whose two halves of the recording correlate by {fit.detail['reliable_above']:g} or less."
+                if fit.has_test
+                else ""
+            ),
+        )
+    )  # fmt: skip
+    names, n = np.unique(fit.areas[np.isfinite(fit.score)], return_counts=True)
+    if len(names) > 1:
+        order = [str(area) for area in names[np.argsort(-n, kind="stable")][:_AREAS_SHOWN]]
+        rest = f" The {_AREAS_SHOWN} areas with the most units are shown, of {len(names)}." if len(names) > _AREAS_SHOWN else ""
+        counts = ", ".join(f"{area or 'unknown'} {int(k)}" for area, k in zip(names, n, strict=True) if area in order)
+        panels.append(
+            Panel(
+                by_area("by-area", fit.areas, fit.score, fit.limit, order, f"Correlation by brain area. Units: {counts}."),
+                "By area",
+                f"One dot per unit, the network's median in orange, the median ceiling in grey. Units: {counts}.{rest}",
+            )
+        )
+    return panels
+
+
+def gallery(fit: Fit) -> list[Group]:
+    """PSTHs of the best, the median and the worst units."""
+    scored = np.flatnonzero(np.isfinite(fit.score))
+    ranked = scored[np.argsort(-fit.score[scored], kind="stable")]
+    k = min(fit.examples, -(-len(ranked) // 3))
+    if not k:
+        return []
+    middle = max(k, (len(ranked) - k) // 2)
+    parts = [("Best", ranked[:k]), ("Median", ranked[middle : middle + k]), ("Worst", ranked[max(2 * k, len(ranked) - k) :])]
+    return [Group(title, "", [_psth(fit, int(unit)) for unit in units]) for title, units in parts if len(units)]
+
+
+def _psth(fit: Fit, unit: int) -> Panel:
+    goal = fit.targets
+    shown = _spread(len(goal.condition_names), _CONDITIONS_SHOWN)
+    test = None if goal.rate_test_hz is None else goal.rate_test_hz[shown, :, unit]
+    name = fit.unit_name(unit)
+    figures = f"r {place(fit.score[unit])}, ceiling {place(fit.limit[unit])}"
+    return Panel(
+        psth_panel(
+            f"psth-{unit}",
+            fit.time_s,
+            fit.activity.psth_hz[shown, :, unit],
+            goal.rate_hz[shown, :, unit],
+            test,
+            [goal.condition_names[c] for c in shown],
+            f"PSTH of {name}: recorded and model, {figures}.",
+        ),
+        name,
+        figures,
+    )
+
+
+def rasters(fit: Fit) -> list[Group]:
+    """Single trials of the population, and single units over trials, recorded beside simulated."""
+    goal, activity = fit.targets, fit.activity
+    if goal.counts is None or goal.trial_condition is None or goal.trial_is_test is None:
+        return []
+    window = (float(goal.bin_edges_s[0]), float(goal.bin_edges_s[-1]))
+    with_neuron = np.flatnonzero(np.isfinite(activity.psth_hz).all(axis=(0, 1)))
+    units = with_neuron[_spread(len(with_neuron), _RASTER_UNITS)]
+    units = units[np.argsort(goal.rate_hz[:, :, units].mean(axis=0).argmax(axis=0), kind="stable")]
+    row_of = np.full(goal.n_units, -1)
+    row_of[units] = np.arange(len(units))
+    groups = []
+    for c in _spread(len(goal.condition_names), _RASTER_CONDITIONS):
+        trials = np.flatnonzero((goal.trial_condition == c) & goal.trial_is_test)
+        if not len(trials):
+            continue
+        time, unit = _recorded_spikes(fit, int(trials[0]))
+        model = (activity.raster_condition == c) & (activity.raster_trial == 0)
+        series = (
+            ("recorded", "Recorded", time, unit, "the first test trial"),
+            ("model", "Network", activity.raster_time_s[model], activity.raster_unit[model], "one simulated trial"),
+        )
+        panels = []
+        for role, title, t, u, trial in series:
+            kept = row_of[u] >= 0
+            alt = f"{title}, {trial} of condition {goal.condition_names[c]}: {int(kept.sum())} spikes of {len(units)} units."
+            svg = raster(
+                f"raster-{c}-{role}",
+                t[kept],
+                row_of[u[kept]],
+                len(units),
+                window,
+                role,
+                f"{len(units)} units",
+                alt,
+                height_px=260,
+            )
+            panels.append(Panel(svg, title, f"{trial}, {int(kept.sum()):,} spikes"))
+        groups.append(Group(f"Condition {goal.condition_names[c]}", "", panels))
+    scored = np.flatnonzero(np.isfinite(fit.score))
+    if len(scored):
+        ranked = scored[np.argsort(-fit.score[scored], kind="stable")]
+        for word, chosen in (("best", ranked[0]), ("median", ranked[len(ranked) // 2])):
+            groups.append(_unit_rasters(fit, int(chosen), word, window))
+    return groups
+
+
+def _unit_rasters(fit: Fit, unit: int, word: str, window: tuple[float, float]) -> Group:
+    goal, activity = fit.targets, fit.activity
+    assert goal.trial_condition is not None
+    assert goal.trial_is_test is not None
+    conditions = _spread(len(goal.condition_names), _CONDITIONS_SHOWN)
+    times: dict[str, list[NDArray[Any]]] = {"recorded": [], "model": []}
+    rows: dict[str, list[NDArray[Any]]] = {"recorded": [], "model": []}
+    for k, c in enumerate(conditions):
+        seen = goal.trial_is_test if goal.observed is None else goal.trial_is_test & goal.observed[:, unit]
+        for i, trial in enumerate(np.flatnonzero((goal.trial_condition == c) & seen)[:_RASTER_TRIALS]):
+            t, u = _recorded_spikes(fit, int(trial))
+            times["recorded"].append(t[u == unit])
+            rows["recorded"].append(np.full(int((u == unit).sum()), k * _RASTER_TRIALS + i))
+        own = (activity.raster_unit == unit) & (activity.raster_condition == c) & (activity.raster_trial < _RASTER_TRIALS)
+        times["model"].append(activity.raster_time_s[own])
+        rows["model"].append(k * _RASTER_TRIALS + activity.raster_trial[own])
+    n_rows = _RASTER_TRIALS * len(conditions)
+    separators = tuple(range(_RASTER_TRIALS, n_rows, _RASTER_TRIALS))
+    names = ", ".join(goal.condition_names[c] for c in conditions)
+    panels = []
+    for role, title in (("recorded", "Recorded"), ("model", "Network")):
+        t, row = (np.concatenate([*part[role], np.zeros(0)]) for part in (times, rows))
+        alt = f"{title} spikes of {fit.unit_name(unit)} in {_RASTER_TRIALS} trials of each condition: {len(t)} spikes."
+        svg = raster(f"raster-{word}-{role}", t, row, n_rows, window, role, "trials", alt, separators)
+        panels.append(Panel(svg, title, f"{'test' if role == 'recorded' else 'simulated'} trials, {len(t):,} spikes"))
+    note = f"{_RASTER_TRIALS} trials of each condition" + (f", from the top: {names}" if len(conditions) > 1 else "")
+    return Group(f"The {word} unit ({fit.unit_name(unit)}) over trials", note, panels)
+
+
+def _recorded_spikes(fit: Fit, trial: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return times and units of a recorded trial's spikes, spread at random within their bins."""
+    counts, edges = fit.targets.counts, fit.targets.bin_edges_s
+    assert counts is not None
+    k, unit = np.nonzero(counts[trial])
+    n = counts[trial][k, unit].astype(np.int64)
+    within = np.random.default_rng(trial).random(n.sum()) * fit.targets.bin_size_s
+    return edges[np.repeat(k, n)] + within, np.repeat(unit, n)
+
+
+def spiking(fit: Fit) -> list[Panel]:
+    """Rates, irregularity, variability and shared variability, recorded and model."""
+    m, activity = fit.metrics, fit.activity
+    with_neuron = np.isfinite(fit.column("rate_model_hz"))
+    pairs = [
+        ("rate", "Rates", "rate_recorded_hz", "rate_model_hz", "mean rate (Hz)", True, None, "Units that have a neuron."),
+        (
+            "cv",
+            "Irregularity",
+            "cv_isi_recorded",
+            "cv_isi_model",
+            "CV of inter-spike intervals",
+            False,
+            1.0,
+            "Intervals within trials.",
+        ),
+        (
+            "fano",
+            "Variability over trials",
+            "fano_recorded",
+            "fano_model",
+            "Fano factor",
+            False,
+            1.0,
+            "Spike counts in the whole window.",
+        ),
+    ]
+    panels = []
+    for key, title, recorded, model, label, log, reference, note in pairs:
+        values = [m[c].to_numpy(np.float64)[with_neuron] for c in (recorded, model)]
+        series = [(v, role) for v, role in zip(values, ("recorded", "model"), strict=True) if np.isfinite(v).any()]
+        if series:
+            alt = f"{title}: median recorded {_median(values[0])}, model {_median(values[1])}."
+            panels.append(
+                Panel(overlaid(key, series, label, alt, log=log, reference=reference), title, f"{note} {_medians(*values)}")
+            )
+    both = (activity.pair_r_recorded, activity.pair_r_model)
+    series = [(v, role) for v, role in zip(both, ("recorded", "model"), strict=True) if np.isfinite(v).any()]
+    if series:
+        alt = f"Noise correlations of {len(both[0])} unit pairs: median recorded {_median(both[0])}, model {_median(both[1])}."
+        caption = f"Spike counts of {len(both[0]):,} unit pairs over trials. {_medians(*both)}"
+        panels.append(Panel(overlaid("pairs", series, "noise correlation", alt, reference=0.0), "Shared variability", caption))
+    return panels
+
+
+def training(fit: Fit) -> list[Panel]:
+    """Learning curves, and the weights before and after."""
+    panels = []
+    curve = fit.curve
+    if curve is not None and len(curve):
+        loop, r = curve["loop"].to_numpy(np.float64), curve["correlation"].to_numpy(np.float64)
+        forcing = curve["forcing"].to_numpy(np.float64)
+        alt = f"Correlation with the target over {len(curve)} loops, last value {place(r[-1])}."
+        panels.append(
+            Panel(
+                correlation_curve("curve", loop, r, forcing, alt),
+                "Learning curve",
+                "Mean PSTH correlation with the fitted target, as training itself measures it"
+                + ("; the grey steps are the teacher forcing." if np.nansum(forcing) > 0 else "."),
+            )
+        )
+        exc, inh = (curve[c].to_numpy(np.float64) for c in ("rate_exc_hz", "rate_inh_hz"))
+        alt = f"Mean rates over loops, at the end E {place(exc[-1], 1)} Hz and I {place(inh[-1], 1)} Hz."
+        panels.append(
+            Panel(rate_curve("rates", loop, exc, inh, alt), "Rates while learning", "Mean over all E and all I neurons.")
+        )
+    n_exc = fit.detail["n_plastic_exc"]
+    for key, title, part in (
+        ("w-exc", "Excitatory weights", slice(0, n_exc)),
+        ("w-inh", "Inhibitory weights", slice(n_exc, None)),
+    ):
+        before, after = fit.activity.weight_before[:, part], fit.activity.weight_after[:, part]
+        if after.size:
+            alt = f"{title}: mean {before.mean():.3g} before, {after.mean():.3g} after training."
+            caption = f"Plastic weights after training; grey, before. Mean {before.mean():.3g}, then {after.mean():.3g}."
+            panels.append(
+                Panel(weights(key, before, after, "weight (threshold ms)", alt), title, caption.replace("-", "\N{MINUS SIGN}"))
+            )
+    return panels
+
+
+def condition_scores(fit: Fit) -> list[tuple[str, str]]:
+    """Median correlation within each condition."""
+    goal = fit.targets
+    against = goal.rate_test_hz if goal.rate_test_hz is not None else goal.rate_hz
+    with np.errstate(all="ignore"):
+        r = [correlate(fit.activity.psth_hz[[c]], against[[c]]) for c in range(len(goal.condition_names))]
+    return [(name, _median(values)) for name, values in zip(goal.condition_names, r, strict=True)]
+
+
+def _spread(n: int, wanted: int) -> NDArray[np.int64]:
+    """At most `wanted` of `n` indices, evenly spread."""
+    return np.unique(np.linspace(0, n - 1, min(n, wanted)).round().astype(np.int64))
+
+
+def _median(values: NDArray[Any]) -> str:
+    defined = values[np.isfinite(values)]
+    return place(float(np.median(defined)) if defined.size else None)
+
+
+def _medians(recorded: NDArray[Any], model: NDArray[Any]) -> str:
+    return f"Medians: recorded {_median(recorded)}, network {_median(model)}."
