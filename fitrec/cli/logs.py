@@ -23,6 +23,7 @@ def start(log: Path | None, facts: dict[str, object]) -> None:
         stream.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
         _root.addHandler(stream)
     logging.captureWarnings(True)
+    logging.raiseExceptions = False  # a log file on a full disk must not hide the sentence that says so
     if log is None:
         return
     add_file(log)

@@ -131,6 +131,8 @@ def _explain(lines: list[str], out: Path, started: float) -> int:
             sentence = outcome(path.read_text(encoding="utf-8", errors="replace"))
             if sentence is not None:
                 sentences.append(sentence + (f" (traceback in {path})." if sentence.startswith(INTERNAL_ERROR) else ""))
+    if not sentences:  # on a full disk the logs are cut short
+        sentences = [line for line in lines if line.startswith((USER_ERROR, INTERNAL_ERROR))]
     for sentence in dict.fromkeys(sentences):
         click.echo(sentence, err=True)
     if sentences and all(sentence.startswith(USER_ERROR) for sentence in sentences):
