@@ -48,8 +48,8 @@ def inverse(
 ) -> Floats:
     """Drive at which an isolated neuron fires at `rate_hz`; rates below `floor_hz` (above 0) are raised to it first.
 
-    Newton's method on log(rate), started from a table; log(rate) is concave, so a step that passes the solution ends below it, and
-    from there none passes it again.
+    Newton's method on log(rate), started from a table; log(rate) is concave, so a step that passes the solution ends below it,
+    and from there none passes it again.
     """
     wanted = np.asarray(rate_hz, np.float64)
     target = np.log(np.maximum(wanted, floor_hz) * _time_scale_s(tau_m_ms)).ravel()

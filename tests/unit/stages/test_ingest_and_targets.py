@@ -11,6 +11,7 @@ import pytest
 
 from fitrec import store
 from fitrec.config.ingest import IngestConfig
+from fitrec.config.network import NetworkConfig
 from fitrec.config.targets import TargetsConfig
 from fitrec.errors import FitrecError, RecordingError, StoreError, TargetsError
 from fitrec.recordings.recording import Recording
@@ -40,6 +41,24 @@ def test_nwb_to_targets(write_nwb: Any, tmp_path: Path) -> None:
     attributes = store.read_attributes(tmp_path / "t.zarr")
     assert attributes["source_sha256"] == store.content_sha256(tmp_path / "r.zarr")
     assert attributes["bin_size_s"] == pytest.approx(0.1)
+
+
+def test_drive_through_a_simulated_curve(write_nwb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {}
+
+    def curve(**neuron: Any) -> tuple[np.ndarray, np.ndarray]:
+        asked.update(neuron)
+        return np.array([0.0, 1.0, 2.0]), np.array([0.0, 10.0, 20.0])
+
+    monkeypatch.setattr("fitrec.simulate.fi.white_noise_fi", curve)
+    ingest.run(write_nwb(trains()), tmp_path / "r.zarr", IngestConfig(), name="x")
+    config = TargetsConfig(**WINDOW, drive={"sigma": 0.3}, split={"test_fraction": 0.0})
+    network = NetworkConfig(neuron={"tau_m_ms": 20.0, "t_ref_ms": 2.0})
+    built = targets.run(tmp_path / "r.zarr", tmp_path / "t.zarr", config, network=network)
+    assert (asked["tau_m_ms"], asked["refractory_steps"], asked["sigma"], asked["integration"]) == (20.0, 20, 0.3, "euler")
+    assert built.drive is not None
+    ordered = built.drive.ravel()[np.argsort(built.rate_hz.ravel())]
+    assert (np.diff(ordered) >= 0).all()
 
 
 def test_same_input_gives_the_same_bytes(write_nwb: Any, tmp_path: Path) -> None:
