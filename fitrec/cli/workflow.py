@@ -127,7 +127,7 @@ def _explain(lines: list[str], out: Path, started: float) -> int:
     """Print why Snakemake failed: the sentences of the stages, else its own last words."""
     sentences = []
     for path in sorted((out / "logs").glob("*.log")):
-        if path.name != "run.log" and path.stat().st_mtime >= started - 1:
+        if path.name != "run.log" and path.stat().st_mtime >= started - 0.1:
             sentence = outcome(path.read_text(encoding="utf-8", errors="replace"))
             if sentence is not None:
                 sentences.append(sentence + (f" (traceback in {path})." if sentence.startswith(INTERNAL_ERROR) else ""))
