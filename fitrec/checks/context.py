@@ -32,7 +32,8 @@ class Context:
         for path in files:
             if not path.is_file():
                 found = "is a folder, not a file" if path.is_dir() else "does not exist"
-                self.files_error = f"{path} {found}; paths are relative to the configuration file"
+                anchor = "configuration file" if self.source.dataset is None else "data set's folder"
+                self.files_error = f"{path} {found}; paths are relative to the {anchor}"
                 return None
         return files
 

@@ -45,5 +45,6 @@ def command(config: Path, as_json: bool) -> int:
                 click.secho(level, bold=True)
                 for finding in here:
                     click.echo(f"  {finding.recording}: {finding.message}. [{finding.check}]")
-        click.echo(f"{len(findings)} findings; {len(fits)} fits: {', '.join(fit.name for fit in fits)}")
+        found = "Nothing to complain about" if not findings else f"Findings: {len(findings)}"
+        click.echo(f"{found}. Fits: {', '.join(fit.name for fit in fits)}.")
     return 2 if any(finding.level == "CRITICAL" for finding in findings) else 0

@@ -106,4 +106,4 @@ def test_text_groups_by_level(tmp_path: Path) -> None:
     path = write_config(tmp_path, **CLEAN)
     result = CliRunner().invoke(command, [str(path)], standalone_mode=False)
     assert result.return_value == 0
-    assert result.stdout == "0 findings; 1 fits: tiny\n"
+    assert result.stdout == "Nothing to complain about. Fits: tiny.\n"
