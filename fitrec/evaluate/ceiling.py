@@ -118,15 +118,16 @@ def poisson_ceiling(
     bin_size_s: float,
     smooth: Smoother,
     *,
+    blurred: bool = True,
     draws: int = 20,
     seed: int = 0,
     method: Method = "concatenated",
 ) -> NDArray[np.float64]:
     """Estimate how well a perfect network's PSTH correlates with the target when its spikes are Poisson and its trials few.
 
-    A perfect network fires such that its smoothed PSTH has the target as its mean; what is left is the smoothed noise of `trials`
-    Poisson trials at those rates: PSTH = rate + smooth(poisson - rate). (Smoothing the target itself a second time would blame
-    the network for the recording's kernel.)
+    The network fires at exactly the target rates, and its PSTH is smoothed like the recording's: PSTH = smooth(poisson). The
+    target is thereby smoothed a second time, so a network whose rates are sharper than the smoothed target can do better; without
+    that blur (`blurred` false) PSTH = rate + smooth(poisson - rate), the bound for any network with Poisson spikes.
 
     Parameters
     ----------
@@ -138,6 +139,8 @@ def poisson_ceiling(
         Bin width in seconds.
     smooth, method
         As in `split_half_ceiling`.
+    blurred : bool
+        Whether the target is smoothed again along with the noise.
     draws, seed : int
         Monte Carlo repetitions that are averaged, and their seed.
 
@@ -153,8 +156,9 @@ def poisson_ceiling(
         rate = np.asarray(rate_hz[:, :, start : start + _UNITS_AT_ONCE], np.float64)
         known = np.nan_to_num(rate)
         scale = trials * bin_size_s
+        expected = np.where(np.isfinite(rate), smooth(known, axis=1) if blurred else known, np.nan)
         r = [
-            correlate(rate + smooth(rng.poisson(known * scale) / scale - known, axis=1), rate, method) for _ in range(draws)
+            correlate(expected + smooth(rng.poisson(known * scale) / scale - known, axis=1), rate, method) for _ in range(draws)
         ]  # a draw without any spike has a constant PSTH, hence no correlation
         ceiling[start : start + _UNITS_AT_ONCE] = mean_defined(np.stack(r))
     return ceiling

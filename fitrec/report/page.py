@@ -7,6 +7,7 @@ from typing import Any
 import fitrec
 from fitrec.report import sections, words
 from fitrec.report.fit import Fit
+from fitrec.report.svg import place
 
 _MAX_ROWS = 2000
 
@@ -19,6 +20,7 @@ def render(fit: Fit) -> str:
     folder = resources.files("fitrec.report")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["svg"] = Markup
+    environment.filters["place"] = place
     environment.filters["prose"] = lambda text: text.replace("'", "\N{RIGHT SINGLE QUOTATION MARK}")
     template = environment.from_string((folder / "template.html.j2").read_text(encoding="utf-8"))
     return template.render(

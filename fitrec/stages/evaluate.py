@@ -177,6 +177,10 @@ def run(
             "held_out": int(metrics["held_out"].sum()),
             "notes": count_notes(notes),
         },
+        # Of a network whose rates are so sharp that smoothing them gives the target: the ceiling without the blur.
+        "poisson_bound_r": summary(
+            poisson_ceiling(goal.rate_hz, config.trials, goal.bin_size_s, smoother, method=config.correlation, blurred=False)
+        ),
         "measures": {name: counted_summary(metrics[name].to_numpy(np.float64)) for name in columns},
         "reliable_above": config.reliable_above,
         "r_over_ceiling_reliable": counted_summary(ratio),

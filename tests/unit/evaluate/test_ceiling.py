@@ -87,14 +87,15 @@ def test_spearman_brown() -> None:
     assert np.isnan(spearman_brown(np.array([0.0, -0.3, np.nan]))).all()
 
 
-def test_poisson_ceiling_is_what_poisson_trials_reach() -> None:
+@pytest.mark.parametrize("blurred", [True, False])
+def test_poisson_ceiling_is_what_poisson_trials_reach(blurred: bool) -> None:
     rate = true_rates()
     expected = []
     for seed in range(40):
         counts, condition = poisson_trials(rate, 10, seed)
-        noise = psth(counts, condition) - SMOOTH(rate, axis=1)
-        expected.append(correlate(rate + noise, rate))
-    ceiling = poisson_ceiling(rate, 10, BIN_S, SMOOTH, draws=40)
+        reached = psth(counts, condition)
+        expected.append(correlate(reached if blurred else rate + reached - SMOOTH(rate, axis=1), rate))
+    ceiling = poisson_ceiling(rate, 10, BIN_S, SMOOTH, blurred=blurred, draws=40)
     np.testing.assert_allclose(ceiling, np.mean(expected, axis=0), atol=0.04)
     assert ceiling.mean() == pytest.approx(np.mean(expected), abs=0.005)
 
@@ -102,7 +103,7 @@ def test_poisson_ceiling_is_what_poisson_trials_reach() -> None:
 def test_poisson_ceiling_follows_the_signal_to_noise_ratio() -> None:
     rate = true_rates()
     n = np.array([5, 20, 80, 320])
-    r = np.array([poisson_ceiling(rate, int(k), BIN_S, SMOOTH).mean() for k in n])
+    r = np.array([poisson_ceiling(rate, int(k), BIN_S, SMOOTH, blurred=False).mean() for k in n])
     assert np.all(np.diff(r) > 0)
     assert r[-1] > 0.99
     # With little noise 1 / r^2 - 1 is the noise-to-signal ratio, which falls as 1 / trials.
