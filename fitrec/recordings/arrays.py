@@ -190,6 +190,8 @@ def _units(arrays: Mapping[str, Any], layout: ArrayLayout, n_units: int, path: P
     check_units(ids, str(path))
     ids = ids if ids.dtype == object else ids.astype(np.int64)
     columns = {column: _sized(arrays, key, (n_units,), path) for column, key in layout.unit_columns.items()}
+    if "unit_id" in columns:
+        raise RecordingError("arrays.unit_columns cannot hold unit_id; name the array with the ids by arrays.unit_id_key")
     area = np.array([str(a) for a in columns.pop("area", [""] * n_units)], dtype=object)
     return pd.DataFrame({"unit_id": ids, "area": area} | columns)
 

@@ -26,11 +26,7 @@ def check_units(unit_ids: NDArray[Any], where: str) -> None:
 
 
 def check_trials(trials: pd.DataFrame, where: str) -> None:
-    """Finite start and stop times in order (seconds)."""
-    for column in ("start_time", "stop_time"):
-        bad = np.flatnonzero(~np.isfinite(trials[column].to_numpy(np.float64)))
-        if bad.size:
-            raise RecordingError(f"trial {bad[0]} of {where} has no finite {column}; complete or remove that trial")
+    """No trial stops before it starts; a time may be missing (NaN), which the targets stage minds where it needs it."""
     late = np.flatnonzero(trials["start_time"].to_numpy() > trials["stop_time"].to_numpy())
     if late.size:
         row = trials.iloc[late[0]]

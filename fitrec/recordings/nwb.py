@@ -87,9 +87,15 @@ def _read(nwb: "NWBFile", path: Path, name: str, trials: str, outside: Literal["
 
     columns = _columns(units)
     columns["area"] = _areas(units, columns)
+    if "unit_id" in columns:  # a column of its own beside the table's ids
+        columns["source_unit_id"] = columns.pop("unit_id")
     table = pd.DataFrame({"unit_id": unit_ids} | {key: columns[key] for key in ("area", *columns)})
+    observed = None
     if "obs_intervals" in units.colnames:
-        keep, table["observed_s"] = _observed(units, times_s, indptr, path, outside)
+        intervals = _obs_intervals(units)
+        observed = _observed_trials(intervals, trial_table)
+        table["observed_s"] = [float(np.sum(own[:, 1] - own[:, 0])) for own in intervals]
+        keep = _inside(times_s, indptr, intervals, unit_ids, path, outside)
         owner = np.repeat(np.arange(len(unit_ids)), np.diff(indptr))
         table["spikes_dropped"] = np.bincount(owner[~keep], minlength=len(unit_ids))
         times_s = times_s[keep]
@@ -102,31 +108,46 @@ def _read(nwb: "NWBFile", path: Path, name: str, trials: str, outside: Literal["
         trials=trial_table,
         spike_times_s=times_s,
         spike_indptr=indptr,
+        observed=None if observed is None or observed.all() else observed,
         source={"file": path.name, "format": "nwb", "trials": trials, "identifier": str(nwb.identifier)},
     )
 
 
-def _observed(
-    units: DynamicTable, times_s: NDArray[np.float64], indptr: NDArray[np.int64], path: Path, outside: Literal["fail", "drop"]
-) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Tell which spikes lie in their unit's obs_intervals, and how long (s) each unit was observed."""
+def _obs_intervals(units: DynamicTable) -> list[NDArray[np.float64]]:
+    """Intervals (interval, 2) in seconds of each unit."""
     index = units["obs_intervals"]
     intervals = np.asarray(index.target.data[:], np.float64).reshape(-1, 2)
-    borders = np.concatenate([[0], np.asarray(index.data[:], np.int64)])
+    return np.split(intervals, np.asarray(index.data[:], np.int64)[:-1])
+
+
+def _observed_trials(intervals: list[NDArray[np.float64]], trials: pd.DataFrame) -> NDArray[np.bool_]:
+    """Tell which trials lie wholly in one of a unit's intervals (trial, unit)."""
+    start, stop = (trials[column].to_numpy(np.float64)[:, None] for column in ("start_time", "stop_time"))
+    stop = np.where(np.isfinite(stop), stop, start)
+    within = [np.any((start >= own[:, 0]) & (stop <= own[:, 1]), axis=1) for own in intervals]
+    return np.stack(within, axis=1)
+
+
+def _inside(
+    times_s: NDArray[np.float64],
+    indptr: NDArray[np.int64],
+    intervals: list[NDArray[np.float64]],
+    unit_ids: NDArray[np.int64],
+    path: Path,
+    outside: Literal["fail", "drop"],
+) -> NDArray[np.bool_]:
+    """Tell which spikes (spike,) lie in their unit's intervals; RecordingError if one does not and `outside` is "fail"."""
     keep = np.ones(times_s.size, np.bool_)
-    observed_s = np.zeros(len(indptr) - 1)
-    for unit in range(len(indptr) - 1):
-        own = intervals[borders[unit] : borders[unit + 1]]
+    for unit, own in enumerate(intervals):
         spikes = slice(indptr[unit], indptr[unit + 1])
         inside = inside_intervals(times_s[spikes], own)
         if outside == "fail" and not inside.all():
             raise RecordingError(
-                f"{np.sum(~inside)} spikes of unit {units.id.data[unit]} in {path} lie outside its obs_intervals, the first at "
+                f"{np.sum(~inside)} spikes of unit {unit_ids[unit]} in {path} lie outside its obs_intervals, the first at "
                 f"{times_s[spikes][~inside][0]:g} s; correct them, or set spikes_outside_intervals: drop"
             )
         keep[spikes] = inside
-        observed_s[unit] = np.sum(own[:, 1] - own[:, 0])
-    return keep, observed_s
+    return keep
 
 
 def _trials(nwb: "NWBFile", name: str, path: Path) -> pd.DataFrame:

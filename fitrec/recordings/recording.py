@@ -36,7 +36,8 @@ class Recording:
     trials : pandas.DataFrame
         One row per trial with all columns of the source; for ``spikes`` it has ``start_time`` and ``stop_time`` in seconds.
     observed : (trial, unit) bool or None
-        False where a unit was not recorded in a trial (pooled sessions); None means every unit was recorded in every trial.
+        False where a unit was not recorded in a trial (pooled sessions, observation intervals); None means every unit was
+        recorded in every trial.
     bin_size_s, t_start_s : float or None
         Bin width and start of the first bin relative to the alignment event (counts and rates).
     source : dict

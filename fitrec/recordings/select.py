@@ -140,5 +140,6 @@ def _n_trials(recording: Recording) -> NDArray[np.int64]:
 def _span_s(recording: Recording) -> tuple[float, float]:
     """Start and end of the recording in seconds: its first and last spike or trial."""
     times = [recording.spike_times_s, recording.trials.get("start_time"), recording.trials.get("stop_time")]
-    known = [np.asarray(t) for t in times if t is not None and len(t)]
-    return (min(float(t.min()) for t in known), max(float(t.max()) for t in known)) if known else (0.0, 1.0)
+    known = np.concatenate([np.asarray(t, np.float64) for t in times if t is not None])
+    known = known[np.isfinite(known)]
+    return (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)

@@ -85,7 +85,10 @@ def _from_trials(recording: Recording, options: TargetOptions) -> Targets:
         stored = _stored_edges(recording)
         edges = _wanted_edges(stored, options)
         counts = rebin(np.asarray(recording.counts)[used], stored, edges, axis=1)
-    observed = None if recording.observed is None else recording.observed[used]
+    observed = None
+    if recording.observed is not None:
+        observed = recording.observed[used]
+        counts = counts * observed[:, None, :].astype(counts.dtype)
 
     bin_size_s = float(edges[-1] - edges[0]) / (len(edges) - 1)
     rate_hz = psth(counts, condition, len(names), bin_size_s, use=~is_test, observed=observed)

@@ -133,6 +133,7 @@ def test_rates_from_one_file(tmp_path: Path) -> None:
         ({"n_time": 9}, "has 3 time bins, fewer than arrays.n_time = 9"),
         ({"packed_bits": True}, "packed bits .* need type uint8 .* and arrays.n_time"),
         ({"unit_columns": {"a": "vector"}}, r"array 'vector' of .* has shape \(4,\), but \(5,\) is wanted"),
+        ({"unit_columns": {"unit_id": "vector"}, "axes": ["unit", "trial", "time"]}, "cannot hold unit_id"),
         ({"n_trials_key": "vector"}, "must name an axis 'condition'"),
         ({"kind": "rates", "packed_bits": True}, "are for counts on trials"),
     ],

@@ -64,6 +64,16 @@ def test_spikes_outside_obs_intervals(write_nwb: Any) -> None:
     assert spikes(recording) == [[0.5, 12.0], [2.0], [0.1, 0.1, 7.5]]
     assert recording.units["spikes_dropped"].tolist() == [1, 0, 0]
     assert recording.units["observed_s"].tolist() == [2.0, 13.0, 13.0]
+    # Unit 0 was observed in the trial from 11 to 12 s only.
+    assert recording.observed is not None
+    assert recording.observed[:, 0].tolist() == [False] * 5 + [True]
+    assert recording.observed[:, 1:].all()
+
+
+def test_a_column_named_like_the_ids(write_nwb: Any) -> None:
+    recording = read(write_nwb(SPIKES, unit_columns={"unit_id": [5, 5, 5]}))
+    assert recording.units["unit_id"].tolist() == [0, 1, 2]
+    assert recording.units["source_unit_id"].tolist() == [5, 5, 5]
 
 
 def test_ragged_columns_are_left_out(write_nwb: Any) -> None:

@@ -151,6 +151,16 @@ def test_windows_that_do_not_fit(options: dict[str, Any], sentence: str) -> None
         build(spikes_recording(), **options)
 
 
+def test_unobserved_trials_are_no_zeros() -> None:
+    observed = np.ones((20, N_UNITS), np.bool_)
+    observed[:8, 0] = False
+    recording = spikes_recording(observed=observed)
+    targets = build(recording, window_s=(0.0, 1.0), bin_size_s=1.0, test_fraction=0.0)
+    assert targets.counts is not None
+    assert targets.counts[:8, 0, 0].tolist() == [0] * 8
+    assert targets.rate_hz[0, 0, 0] == pytest.approx(targets.counts[8:, 0, 0].mean())
+
+
 def test_event_missing_in_a_trial() -> None:
     recording = spikes_recording()
     recording.trials.loc[3, "go"] = np.nan
