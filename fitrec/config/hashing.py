@@ -42,7 +42,12 @@ def fit_hashes(fit: Fit) -> dict[str, str]:
 
 
 def fit_hash(fit: Fit) -> str:
-    """Hash of everything the figures of a fit depend on: all sections but the report, the recording and the seed.
+    """Hash of everything the figures of a fit depend on: all sections but the report, the recording and the seed."""
+    return config_hash(training_hash(fit), fit.config.evaluate)
+
+
+def training_hash(fit: Fit) -> str:
+    """Hash of everything the trained weights depend on; checkpoints lie under it, so that none of another training is resumed.
 
     Of the recording only the file's name counts, so that the hash is the same wherever the file lies; what is in the file is
     told by the SHA-256 in the provenance.
@@ -51,4 +56,4 @@ def fit_hash(fit: Fit) -> str:
     path = fit.recording.path
     files = {key: PurePath(value).name for key, value in path.items()} if isinstance(path, dict) else PurePath(path).name
     source = [fit.recording.dataset, files]
-    return config_hash(source, fit.seed, config.ingest, config.targets, config.network, config.train, config.evaluate)
+    return config_hash(source, fit.seed, config.ingest, config.targets, config.network, config.train)

@@ -5,7 +5,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from fitrec.config.fits import list_fits, source_files, write_configs
-from fitrec.config.hashing import fit_hash, fit_hashes, recording_hashes
+from fitrec.config.hashing import fit_hash, fit_hashes, recording_hashes, training_hash
 from fitrec.config.load import load
 from fitrec.errors import FitrecError
 from fitrec.stages import VERSIONS
@@ -57,6 +57,11 @@ def stage_hash(stage):
 def whole_hash(wildcards):
     """The hash that identifies a fit; it stands in summary.json."""
     return fit_hash(FITS[wildcards.fit])
+
+
+def checkpoints_of(wildcards):
+    """Where a fit's checkpoints lie."""
+    return f"checkpoints/{wildcards.fit}/{training_hash(FITS[wildcards.fit])}"
 
 
 def recording_of(wildcards):

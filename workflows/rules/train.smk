@@ -22,8 +22,9 @@ rule train:
     params:
         hash=stage_hash("train"),
         version=VERSIONS["train"],
+        checkpoints=checkpoints_of,
     shell:
         # The checkpoints are no declared output, because Snakemake deletes those before a rerun: so a retry resumes.
         "fitrec train $(dirname {input.network}) $(dirname {input.targets}) --config config.yaml --fit {wildcards.fit}"
-        " --out {wildcards.fit}/fit --checkpoints checkpoints/{wildcards.fit} --resume --overwrite"
+        " --out {wildcards.fit}/fit --checkpoints {params.checkpoints} --resume --overwrite"
         " --threads {threads} --device {resources.device} --log {log}"
