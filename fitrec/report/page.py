@@ -5,7 +5,7 @@ from importlib import resources
 from typing import Any
 
 import fitrec
-from fitrec.report import sections, words
+from fitrec.report import rasters, sections, words
 from fitrec.report.fit import Fit
 from fitrec.report.svg import place
 
@@ -35,7 +35,7 @@ def render(fit: Fit) -> str:
         extra_smoothing=fit.detail["extra_smoothing"],
         quality=sections.quality(fit),
         gallery=sections.gallery(fit),
-        rasters=sections.rasters(fit),
+        rasters=rasters.rasters(fit),
         spiking=sections.spiking(fit),
         training=sections.training(fit),
         truth=None if fit.truth is None else words.flat(fit.truth),

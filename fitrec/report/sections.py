@@ -1,6 +1,5 @@
 """Chooses what each section shows, and says under each figure how to read it."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,34 +9,12 @@ from fitrec.evaluate.psth import correlate
 from fitrec.report.figures.distributions import overlaid, weights
 from fitrec.report.figures.psth import psth_panel
 from fitrec.report.figures.quality import against_ceiling, by_area, ladder
-from fitrec.report.figures.raster import raster
 from fitrec.report.figures.training import correlation_curve, rate_curve
 from fitrec.report.fit import Fit
+from fitrec.report.panel import CONDITIONS_SHOWN, Group, Panel, spread
 from fitrec.report.svg import place
 
-_CONDITIONS_SHOWN = 4
-_RASTER_CONDITIONS = 2
-_RASTER_UNITS = 80
-_RASTER_TRIALS = 10
 _AREAS_SHOWN = 16
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A figure with its title and a caption that says how to read it."""
-
-    svg: str
-    title: str
-    caption: str
-
-
-@dataclass(frozen=True)
-class Group:
-    """Panels under one heading."""
-
-    title: str
-    note: str
-    panels: list[Panel]
 
 
 def quality(fit: Fit) -> list[Panel]:
@@ -109,7 +86,7 @@ def gallery(fit: Fit) -> list[Group]:
 
 def _psth(fit: Fit, unit: int) -> Panel:
     goal = fit.targets
-    shown = _spread(len(goal.condition_names), _CONDITIONS_SHOWN)
+    shown = spread(len(goal.condition_names), CONDITIONS_SHOWN)
     test = None if goal.rate_test_hz is None else goal.rate_test_hz[shown, :, unit]
     name = fit.unit_name(unit)
     figures = f"r {place(fit.score[unit])}, ceiling {place(fit.limit[unit])}"
@@ -126,92 +103,6 @@ def _psth(fit: Fit, unit: int) -> Panel:
         name,
         figures,
     )
-
-
-def rasters(fit: Fit) -> list[Group]:
-    """Single trials of the population, and single units over trials, recorded beside simulated."""
-    goal, activity = fit.targets, fit.activity
-    if goal.counts is None or goal.trial_condition is None or goal.trial_is_test is None:
-        return []
-    window = (float(goal.bin_edges_s[0]), float(goal.bin_edges_s[-1]))
-    with_neuron = np.flatnonzero(np.isfinite(activity.psth_hz).all(axis=(0, 1)))
-    units = with_neuron[_spread(len(with_neuron), _RASTER_UNITS)]
-    units = units[np.argsort(goal.rate_hz[:, :, units].mean(axis=0).argmax(axis=0), kind="stable")]
-    row_of = np.full(goal.n_units, -1)
-    row_of[units] = np.arange(len(units))
-    groups = []
-    for c in _spread(len(goal.condition_names), _RASTER_CONDITIONS):
-        trials = np.flatnonzero((goal.trial_condition == c) & goal.trial_is_test)
-        if not len(trials):
-            continue
-        time, unit = _recorded_spikes(fit, int(trials[0]))
-        model = (activity.raster_condition == c) & (activity.raster_trial == 0)
-        series = (
-            ("recorded", "Recorded", time, unit, "the first test trial"),
-            ("model", "Network", activity.raster_time_s[model], activity.raster_unit[model], "one simulated trial"),
-        )
-        panels = []
-        for role, title, t, u, trial in series:
-            kept = row_of[u] >= 0
-            alt = f"{title}, {trial} of condition {goal.condition_names[c]}: {int(kept.sum())} spikes of {len(units)} units."
-            svg = raster(
-                f"raster-{c}-{role}",
-                t[kept],
-                row_of[u[kept]],
-                len(units),
-                window,
-                role,
-                f"{len(units)} units",
-                alt,
-                height_px=260,
-            )
-            panels.append(Panel(svg, title, f"{trial}, {int(kept.sum()):,} spikes"))
-        groups.append(Group(f"Condition {goal.condition_names[c]}", "", panels))
-    scored = np.flatnonzero(np.isfinite(fit.score))
-    if len(scored):
-        ranked = scored[np.argsort(-fit.score[scored], kind="stable")]
-        for word, chosen in (("best", ranked[0]), ("median", ranked[len(ranked) // 2])):
-            groups.append(_unit_rasters(fit, int(chosen), word, window))
-    return groups
-
-
-def _unit_rasters(fit: Fit, unit: int, word: str, window: tuple[float, float]) -> Group:
-    goal, activity = fit.targets, fit.activity
-    assert goal.trial_condition is not None
-    assert goal.trial_is_test is not None
-    conditions = _spread(len(goal.condition_names), _CONDITIONS_SHOWN)
-    times: dict[str, list[NDArray[Any]]] = {"recorded": [], "model": []}
-    rows: dict[str, list[NDArray[Any]]] = {"recorded": [], "model": []}
-    for k, c in enumerate(conditions):
-        seen = goal.trial_is_test if goal.observed is None else goal.trial_is_test & goal.observed[:, unit]
-        for i, trial in enumerate(np.flatnonzero((goal.trial_condition == c) & seen)[:_RASTER_TRIALS]):
-            t, u = _recorded_spikes(fit, int(trial))
-            times["recorded"].append(t[u == unit])
-            rows["recorded"].append(np.full(int((u == unit).sum()), k * _RASTER_TRIALS + i))
-        own = (activity.raster_unit == unit) & (activity.raster_condition == c) & (activity.raster_trial < _RASTER_TRIALS)
-        times["model"].append(activity.raster_time_s[own])
-        rows["model"].append(k * _RASTER_TRIALS + activity.raster_trial[own])
-    n_rows = _RASTER_TRIALS * len(conditions)
-    separators = tuple(range(_RASTER_TRIALS, n_rows, _RASTER_TRIALS))
-    names = ", ".join(goal.condition_names[c] for c in conditions)
-    panels = []
-    for role, title in (("recorded", "Recorded"), ("model", "Network")):
-        t, row = (np.concatenate([*part[role], np.zeros(0)]) for part in (times, rows))
-        alt = f"{title} spikes of {fit.unit_name(unit)} in {_RASTER_TRIALS} trials of each condition: {len(t)} spikes."
-        svg = raster(f"raster-{word}-{role}", t, row, n_rows, window, role, "trials", alt, separators)
-        panels.append(Panel(svg, title, f"{'test' if role == 'recorded' else 'simulated'} trials, {len(t):,} spikes"))
-    note = f"{_RASTER_TRIALS} trials of each condition" + (f", from the top: {names}" if len(conditions) > 1 else "")
-    return Group(f"The {word} unit ({fit.unit_name(unit)}) over trials", note, panels)
-
-
-def _recorded_spikes(fit: Fit, trial: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return times and units of a recorded trial's spikes, spread at random within their bins."""
-    counts, edges = fit.targets.counts, fit.targets.bin_edges_s
-    assert counts is not None
-    k, unit = np.nonzero(counts[trial])
-    n = counts[trial][k, unit].astype(np.int64)
-    within = np.random.default_rng(trial).random(n.sum()) * fit.targets.bin_size_s
-    return edges[np.repeat(k, n)] + within, np.repeat(unit, n)
 
 
 def spiking(fit: Fit) -> list[Panel]:
@@ -302,11 +193,6 @@ def condition_scores(fit: Fit) -> list[tuple[str, str]]:
     with np.errstate(all="ignore"):
         r = [correlate(fit.activity.psth_hz[[c]], against[[c]]) for c in range(len(goal.condition_names))]
     return [(name, _median(values)) for name, values in zip(goal.condition_names, r, strict=True)]
-
-
-def _spread(n: int, wanted: int) -> NDArray[np.int64]:
-    """At most `wanted` of `n` indices, evenly spread."""
-    return np.unique(np.linspace(0, n - 1, min(n, wanted)).round().astype(np.int64))
 
 
 def _median(values: NDArray[Any]) -> str:

@@ -1,5 +1,6 @@
 """The page's sentences and tables of figures."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,12 +39,14 @@ def verdict(fit: Fit) -> str:
     """How good the fit is, stated plainly beside what could be reached."""
     d, trials = fit.detail, fit.summary["baselines"]["evaluation_trials"]
     median, limit = _median(fit.score), _median(fit.limit)
+    if median is None:
+        return f"No unit has a correlation, so there is nothing to judge the fit by.{_without_score(fit)}"
     if not fit.has_test:
         return (
             f"In the median unit the network's PSTH correlates with the recorded one by {place(median)}, estimated from {trials} "
             f"trials per condition with frozen weights; a perfect network with Poisson spikes could expect {place(limit)} from "
             "as many trials. The recording holds no single trials, so nothing could be held out: this tells how well the network "
-            "fits, not how well it predicts."
+            "fits, not how well it predicts." + _without_score(fit)
         )
     text = (
         f"On trials that training never saw, the network's PSTH correlates with the recorded one by {place(median)} in the "
@@ -56,7 +59,17 @@ def verdict(fit: Fit) -> str:
             f" Where the recording agrees with itself (the {_count(reliable['n'], 'unit')} whose train and test PSTHs correlate "
             f"above {d['reliable_above']:g}), the network reaches {100 * reliable['median']:.0f} % of what is possible."
         )
-    return text
+    return text + _without_score(fit)
+
+
+def _without_score(fit: Fit) -> str:
+    """Say how many trained units the medians leave out, and why: a silent neuron has no correlation."""
+    left_out = fit.metrics[fit.metrics["neuron"].notna() & ~np.isfinite(fit.score)]
+    if not len(left_out):
+        return ""
+    why = Counter(str(note).split("; ")[0] for note in left_out["note"])
+    reasons = ", ".join(f"{n:,}: {note}" for note, n in why.most_common())
+    return f" Not in these figures, since their correlation is undefined: {_count(len(left_out), 'trained unit')} ({reasons})."
 
 
 def key_figures(fit: Fit) -> list[KeyFigure]:
@@ -120,8 +133,8 @@ def score_rows(fit: Fit) -> list[dict[str, str]]:
     for role, label, r, r2 in wanted:
         r_values = fit.column(r) if r else np.full(len(fit.metrics), np.nan)
         r2_values = fit.column(r2) if r2 else np.full(len(fit.metrics), np.nan)
-        n = int(max(np.isfinite(r_values).sum(), np.isfinite(r2_values).sum()))
-        if n:
+        counted = r_values if r else r2_values
+        if np.isfinite(r_values).any() or np.isfinite(r2_values).any():
             mean = float(np.nanmean(r_values)) if np.isfinite(r_values).any() else None
             rows.append(
                 {
@@ -130,7 +143,7 @@ def score_rows(fit: Fit) -> list[dict[str, str]]:
                     "median": place(_median(r_values)),
                     "mean": place(mean),
                     "r2": place(_median(r2_values)),
-                    "n": f"{n:,}",
+                    "n": f"{np.isfinite(counted).sum():,}",
                 }
             )
     return rows

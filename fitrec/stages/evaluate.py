@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from fitrec import store
 from fitrec.config.evaluate import EvaluateConfig
 from fitrec.errors import MissingFileError, NetworkError
-from fitrec.evaluate.activity import Activity
 from fitrec.evaluate.baselines import untrained_weights
 from fitrec.evaluate.ceiling import Smoother, poisson_ceiling, split_half_ceiling
 from fitrec.evaluate.psth import correlate
@@ -30,19 +28,14 @@ from fitrec.evaluate.scores import (
     summary,
 )
 from fitrec.evaluate.simulated import Simulated, simulate
-from fitrec.evaluate.spiking import cv_isi, fano_factor, noise_correlations, sample_pairs, weight_statistics
+from fitrec.evaluate.spiking import sample_pairs, weight_statistics
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
-from fitrec.recordings.recording import Recording
+from fitrec.stages.evaluate_tables import metrics_table, per_unit, recorded_cv, to_activity
 from fitrec.targets.smoothing import smooth
 from fitrec.targets.targets import Targets
 
 logger = logging.getLogger(__name__)
-
-_WEIGHT_SAMPLE = 500
-
-# Bins up to this width hold at most about one spike, so that intervals between bins stand for those between spikes.
-_ISI_BIN_S = 0.002
 
 
 def run(
@@ -106,11 +99,11 @@ def run(
     simulate_fit = partial(simulate, net, trials=config.trials, bin_steps=bin_steps, threads=threads)
     logger.info("simulating %d trials of each of %d conditions with frozen weights", config.trials, net.n_conditions)
     trained = simulate_fit(weights, recorded_trials=config.raster_trials)
-    model_hz = smoother(_per_unit(trained.rate_hz, net, goal), axis=1)
+    model_hz = smoother(per_unit(trained.rate_hz, net, goal), axis=1)
     untrained_hz = None
     if config.baselines:
         logger.info("simulating the untrained network")
-        untrained_hz = smoother(_per_unit(simulate_fit(untrained_weights(net)).rate_hz, net, goal), axis=1)
+        untrained_hz = smoother(per_unit(simulate_fit(untrained_weights(net)).rate_hz, net, goal), axis=1)
 
     logger.info("ceilings from %d halvings of the test trials", config.ceiling_splits)
     ceiling = None
@@ -136,9 +129,9 @@ def run(
         poisson_r=poisson_r,
         method=config.correlation,
     )
-    metrics = _metrics_table(goal, net, columns, notes, trained, _recorded_cv(goal, recording))
+    metrics = metrics_table(goal, net, columns, notes, trained, recorded_cv(goal, recording))
     pairs = sample_pairs(np.arange(len(net.trained)), config.pairs, seed=0)
-    activity = _activity(goal, net, weights, model_hz, untrained_hz, trained, pairs)
+    activity = to_activity(goal, net, weights, model_hz, untrained_hz, trained, pairs)
     ratio = reliable_ratio(columns, config.reliable_above)
     rate = trained.neuron_rate_hz.astype(np.float64)
     result = {
@@ -241,97 +234,12 @@ def _smoother(goal: Targets, width_s: float, kernel: str | None = None) -> Smoot
     return smoother
 
 
-def _per_unit(values: NDArray[Any], net: Network, goal: Targets) -> NDArray[np.float64]:
-    """(..., trained) -> (..., unit), NaN for units without a neuron."""
-    out = np.full((*values.shape[:-1], goal.n_units), np.nan)
-    out[..., net.trained_unit] = values
-    return out
-
-
-def _metrics_table(
-    goal: Targets, net: Network, columns: dict[str, NDArray[np.float64]], notes: list[str], trained: Simulated, cv_recorded: Any
-) -> pd.DataFrame:
-    neuron = np.full(goal.n_units, -1, np.int64)
-    neuron[net.trained_unit] = net.trained
-    fano_recorded = np.full(goal.n_units, np.nan)
-    if goal.counts is not None and goal.trial_condition is not None:
-        fano_recorded = fano_factor(goal.counts.sum(axis=1, dtype=np.int64), goal.trial_condition, goal.observed)
-    rate_recorded = np.nanmean(np.where(np.isfinite(goal.rate_hz), goal.rate_hz, np.nan), axis=(0, 1))
-    return pd.DataFrame(
-        {
-            "unit_id": goal.units["unit_id"].to_numpy(),
-            "area": goal.units["area"].to_numpy() if "area" in goal.units else "",
-            "neuron": pd.Series(neuron, dtype="Int64").mask(neuron < 0),
-            **columns,
-            "rate_recorded_hz": rate_recorded,
-            "rate_model_hz": _per_unit(trained.neuron_rate_hz[net.trained], net, goal),
-            "cv_isi_recorded": cv_recorded,
-            "cv_isi_model": _per_unit(trained.neuron_cv_isi[net.trained], net, goal),
-            "fano_recorded": fano_recorded,
-            "fano_model": _per_unit(fano_factor(trained.window_counts, trained.trial_condition), net, goal),
-            "held_out": goal.units["held_out"].to_numpy(bool) if "held_out" in goal.units else False,
-            "note": notes,
-        }
-    )
-
-
-def _recorded_cv(goal: Targets, recording: Path | None) -> NDArray[np.float32]:
-    """CV of the recorded intervals within trials, from spike times or from bins narrow enough; NaN where neither is there."""
-    if recording is not None:
-        source = store.load(recording, Recording)
-        if source.spike_times_s is not None and source.spike_indptr is not None and source.n_units == goal.n_units:
-            unit = np.repeat(np.arange(goal.n_units), np.diff(source.spike_indptr))
-            trials = source.trials.sort_values("start_time")
-            trial = np.searchsorted(trials["start_time"].to_numpy(), source.spike_times_s, side="right") - 1
-            inside = (trial >= 0) & (source.spike_times_s < trials["stop_time"].to_numpy()[np.maximum(trial, 0)])
-            return cv_isi(unit[inside], trial[inside], source.spike_times_s[inside], goal.n_units)
-    if goal.counts is not None and goal.bin_size_s <= _ISI_BIN_S * (1 + 1e-9):
-        trial, bin_index, unit = np.nonzero(goal.counts)
-        return cv_isi(unit, trial, bin_index, goal.n_units)
-    return np.full(goal.n_units, np.nan, np.float32)
-
-
-def _activity(
-    goal: Targets,
-    net: Network,
-    weights: Weights,
-    model_hz: NDArray[np.float64],
-    untrained_hz: NDArray[np.float64] | None,
-    trained: Simulated,
-    pairs: NDArray[np.int64],
-) -> Activity:
-    pair_recorded = np.full(len(pairs), np.nan)
-    together = goal.observed is None or bool(goal.observed.all())
-    if goal.counts is not None and goal.trial_condition is not None and together:
-        pair_recorded = noise_correlations(goal.counts.sum(axis=1, dtype=np.int64), goal.trial_condition, net.trained_unit[pairs])
-    unit_of = np.full(net.n_neurons, -1, np.int32)
-    unit_of[net.trained] = net.trained_unit
-    shown = unit_of[trained.spike_neuron] >= 0
-    sample = np.unique(np.linspace(0, len(net.trained) - 1, min(_WEIGHT_SAMPLE, len(net.trained))).astype(np.int64))
-    return Activity(
-        psth_hz=model_hz.astype(np.float32),
-        untrained_psth_hz=np.full(model_hz.shape, np.nan, np.float32)
-        if untrained_hz is None
-        else untrained_hz.astype(np.float32),
-        raster_condition=trained.spike_condition[shown],
-        raster_trial=trained.spike_trial[shown],
-        raster_unit=unit_of[trained.spike_neuron[shown]],
-        raster_time_s=(trained.spike_time_s[shown] + goal.bin_edges_s[0]).astype(np.float32),
-        neuron_rate_hz=trained.neuron_rate_hz,
-        neuron_cv_isi=trained.neuron_cv_isi,
-        pair_r_model=noise_correlations(trained.window_counts, trained.trial_condition, pairs).astype(np.float32),
-        pair_r_recorded=pair_recorded.astype(np.float32),
-        weight_before=net.plastic_weight[sample],
-        weight_after=weights.plastic[sample],
-    )
-
-
 def _with_smoothing(
     width_s: float, trained: Simulated, net: Network, goal: Targets, config: EvaluateConfig
 ) -> dict[str, float | dict[str, float | None]]:
     """Correlations when the model's PSTH is smoothed by another width than the recording's."""
     other = _smoother(goal, width_s, "boxcar" if goal.smoothing["kernel"] == "none" else None)
-    model = other(_per_unit(trained.rate_hz, net, goal), axis=1)
+    model = other(per_unit(trained.rate_hz, net, goal), axis=1)
     poisson_r = poisson_ceiling(goal.rate_hz, config.trials, goal.bin_size_s, other, method=config.correlation)
     return {
         "width_s": width_s,

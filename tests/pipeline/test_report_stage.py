@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from synthetic_fit import FitFiles, network, recorded, stand_in_simulator, true_world, write_fit
 
@@ -180,6 +181,16 @@ def test_rates_only_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "nothing could be held out" in text
     assert "Spikes, recorded beside simulated" not in parser.headings
     assert "By area" not in parser.headings
+
+
+def test_silent_neurons_are_counted_in_the_headline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = evaluated(tmp_path, monkeypatch, 12, 2)
+    metrics = pd.read_csv(files.folder / "evaluation" / "metrics.csv")
+    metrics.loc[[0, 1], "r_test"] = np.nan
+    metrics.loc[[0, 1], "note"] = "model PSTH is silent"
+    metrics.to_csv(files.folder / "evaluation" / "metrics.csv", index=False)
+    text = report.run(files.folder, tmp_path / "report", ReportConfig()).read_text(encoding="utf-8")
+    assert "undefined: 3 trained units (2: model PSTH is silent, 1: recorded PSTH is silent)" in text
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
