@@ -8,21 +8,20 @@ from fitrec.config.base import Section
 
 
 class Ridge(Section):
-    """Batch least squares with annealed teacher forcing."""
+    """Batch least squares with annealed teacher forcing. Penalties are relative to the mean square of the presynaptic traces."""
 
     forcing: list[float] = Field(
-        [1.0, 0.5, 0.5, 0.3, 0.0],
+        [1.0, 0.5, 0.3, 0.0, 0.0, 0.0],
         min_length=1,
-        description="Teacher forcing of each iteration, from 1 (targets only) to 0 (closed loop).",
+        description="Teacher forcing of each loop, from 1 (targets only) to 0 (closed loop).",
     )
-    trials: int = Field(15, ge=1, description="Trials per condition and iteration.")
-    penalty: float = Field(0.04, gt=0, description="lambda: L2 penalty around the initial weights (per-ms traces, as published).")
-    penalty_row_sum: float = Field(8.0, ge=0, description="mu: penalty on the change of the summed E and summed I weights.")
-    penalty_feed_forward: float = Field(0.02, gt=0, description="lambda_FF: L2 penalty of the feed-forward weights.")
-    discount: float = Field(0.7, ge=0, le=1, description="Weight of the statistics of earlier iterations.")
-    correction_gain: float = Field(0.4, ge=0, description="Gain of the target correction through the f-I slope; 0: none.")
-    correction_from: int = Field(3, ge=1, description="First iteration (from 1) whose targets are corrected.")
-    learn_every_ms: float = Field(20.0, gt=0, description="Spacing of the learning times in ms.")
+    trials: int = Field(12, ge=1, description="Trials per condition and loop.")
+    penalty: float = Field(0.05, gt=0, description="lambda: L2 penalty around the initial weights.")
+    penalty_row_sum: float = Field(0.0, ge=0, description="mu: penalty on the change of the summed E and summed I weights.")
+    penalty_feed_forward: float = Field(0.05, gt=0, description="lambda_FF: L2 penalty of the feed-forward weights.")
+    discount: float = Field(0.7, ge=0, le=1, description="Weight of the statistics of earlier loops.")
+    correction_gain: float = Field(0.4, ge=0, description="Gain of the target correction through the f-I curve; 0: none.")
+    correction_from: int = Field(3, ge=1, description="First loop (from 1) whose measured rates correct the targets.")
 
 
 class Rls(Section):
@@ -31,13 +30,17 @@ class Rls(Section):
     loops: int = Field(100, ge=1, description="Passes over all conditions.")
     scaling: Literal["published", "relative"] = Field(
         "published",
-        description="'published': lambda in absolute units; 'relative': lambda times the mean square of the traces x inputs.",
+        description="'published': penalties in absolute units (traces in 1/ms); 'relative': times the squared trace of an input summed over "
+        "one trial of all conditions.",
     )
     penalty: float = Field(0.04, gt=0, description="lambda: L2 penalty around the initial weights.")
     penalty_row_sum: float = Field(8.0, ge=0, description="mu: penalty on the change of the summed E and summed I weights.")
     penalty_feed_forward: float = Field(1.0, gt=0, description="lambda_FF: L2 penalty of the feed-forward weights.")
-    learn_every_ms: float = Field(20.0, gt=0, description="Spacing of the updates in ms.")
-    evaluate_every: int = Field(20, ge=1, description="Loops between frozen-weight evaluations for the learning curve.")
+    static_current: Literal["instantaneous", "average"] = Field(
+        "average", description="Static current in the error: that of the moment (as published) or its average in the untrained network."
+    )
+    rank: int = Field(16, ge=1, description="Updates of P held back and applied together; changes the speed, not the rule.")
+    evaluate_every: int = Field(20, ge=1, description="Loops between validations with frozen weights.")
 
 
 class TrainConfig(Section):
@@ -45,6 +48,9 @@ class TrainConfig(Section):
 
     rule: Literal["ridge", "rls"] = Field("ridge", description="Learning rule.")
     rate_floor_hz: float = Field(0.1, gt=0, description="Target rates below it are raised to it before they become drives.")
+    validation_trials: int = Field(
+        10, ge=2, description="Frozen-weight trials per condition of a validation (on the training targets) that picks the best weights."
+    )
+    checkpoint_every_s: float = Field(60.0, ge=0, description="Least time between checkpoints in seconds.")
     ridge: Ridge = Ridge()
     rls: Rls = Rls()
-    checkpoint_every_s: float = Field(60.0, gt=0, description="Least time between periodic checkpoints in seconds.")

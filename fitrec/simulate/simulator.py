@@ -18,6 +18,15 @@ def fixed_point(weight: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.rint(np.asarray(weight, np.float64) * lif.FIXED_ONE).astype(np.int64)
 
 
+def _runs(indptr: NDArray[np.int64], weight: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Runs of equal weight within each row: run_indptr (neuron + 1,), run_end (run,), run_fixed (run,)."""
+    starts = np.zeros(len(weight), bool)
+    starts[1:] = weight[1:] != weight[:-1]
+    starts[indptr[:-1][np.diff(indptr) > 0]] = True
+    first = np.flatnonzero(starts)
+    return np.searchsorted(first, indptr), np.append(first[1:], len(weight)), fixed_point(weight[first])
+
+
 def lif_constants(
     *, dt_ms: float, integration: str, tau_m_ms: float, tau_static_ms: float, tau_plastic_ms: float, threshold: float, reset: float,
     sigma: float, refractory_steps: int, seed: int,
@@ -95,13 +104,15 @@ class Simulator:
             refractory_steps=network.refractory_steps, seed=network.seed,
         )  # fmt: skip
         n = network.n_neurons
-        self._static_fixed = fixed_point(network.static_weight)
+        index = np.uint16 if n <= 1 << 16 else np.uint32
+        self._static_indices = network.static_indices.astype(index)
+        self._runs = _runs(network.static_indptr, network.static_weight)
         self.plastic_indptr = np.zeros(n + 1, np.int64)
         size = network.plastic_pre.size
         rows, self.plastic_slot = np.empty(size, np.int32), np.empty(size, np.int32)
         transpose_rows(network.plastic_pre, n, self.plastic_indptr, rows, self.plastic_slot)
         self.plastic_row = rows
-        self._plastic_post = network.trained[rows].astype(np.int32)
+        self._plastic_post = network.trained[rows].astype(index)
         self._inputs = [self._condition_inputs(c) for c in range(network.n_conditions)]
 
     def _condition_inputs(self, condition: int) -> lif.Inputs:
@@ -126,8 +137,10 @@ class Simulator:
         net = self.network
         return lif.Wiring(
             static_indptr=net.static_indptr,
-            static_indices=net.static_indices,
-            static_fixed=self._static_fixed,
+            static_indices=self._static_indices,
+            run_indptr=self._runs[0],
+            run_end=self._runs[1],
+            run_fixed=self._runs[2],
             plastic_indptr=self.plastic_indptr,
             plastic_indices=self._plastic_post,
             plastic_fixed=fixed_point(weights.plastic[self.plastic_row, self.plastic_slot]),

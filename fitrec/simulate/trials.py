@@ -1,9 +1,14 @@
-"""Frozen-weight trials in batches: the interface that evaluation and batch training use."""
+"""Frozen-weight trials in batches: the interface that evaluation uses."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fitrec.networks.network import Network
+from fitrec.networks.weights import Weights
+from fitrec.simulate.simulator import Simulator, TrialRecord
+from fitrec.simulate.threads import thread_map
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,3 +37,47 @@ class TrialActivity:
     spike_step: NDArray[np.int32]
     spike_neuron: NDArray[np.int32]
     spike_indptr: NDArray[np.int64]
+
+
+def run_trials(
+    network: Network, weights: Weights, condition: int, trials: NDArray[np.int64], *, bin_steps: int, neurons: NDArray[np.int32],
+    record_spikes: int = 0, threads: int | None = None, simulator: Simulator | None = None,
+) -> TrialActivity:  # fmt: skip
+    """Simulate trials of one condition with frozen weights.
+
+    Parameters
+    ----------
+    trials : (trial,) int64
+        Trial numbers, the counters of initial state and noise: the same number gives the same trial, bit for bit.
+    bin_steps : int
+        Steps per bin of the counts.
+    neurons : (neuron,) int32
+        Neurons whose binned counts are kept.
+    record_spikes : int
+        Number of trials, from the first, whose spike times are kept.
+    threads : int, optional
+        Trials run at the same time; all processors by default. The result does not depend on it.
+    simulator : Simulator, optional
+        Reused when given; building one draws the stimuli anew.
+
+    """
+    simulator = simulator or Simulator(network)
+    wiring = simulator.wiring(weights, condition)
+
+    def run(position: int) -> tuple[NDArray[np.uint16], NDArray[np.int32], TrialRecord | None]:
+        spikes = position < record_spikes
+        record = simulator.run_trial(wiring, condition, int(trials[position]), chunk_steps=bin_steps, spikes=spikes)
+        return record.counts[:, neurons], record.counts.sum(axis=0, dtype=np.int32), record if spikes else None
+
+    done = thread_map(run, range(len(trials)), threads)
+    recorded = [record for _, _, record in done if record is not None]
+    none = np.zeros(0, np.int32)
+    return TrialActivity(
+        neurons=neurons,
+        counts=np.stack([counts for counts, _, _ in done]),
+        bin_ms=bin_steps * network.dt_ms,
+        total_spikes=np.stack([total for _, total, _ in done]),
+        spike_step=np.concatenate([none, *(r.spike_step for r in recorded)]),
+        spike_neuron=np.concatenate([none, *(r.spike_neuron for r in recorded)]),
+        spike_indptr=np.cumsum([0, *(len(r.spike_step) for r in recorded)], dtype=np.int64),
+    )

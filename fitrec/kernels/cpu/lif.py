@@ -41,13 +41,19 @@ class Constants(NamedTuple):
 
 
 class Wiring(NamedTuple):
-    """Static and plastic projections as CSR by presynaptic neuron, and feed-forward weights, all weights in fixed point."""
+    """Static and plastic projections as CSR by presynaptic neuron, and feed-forward weights, all weights in fixed point.
+
+    Indices are uint16 where the network is small enough, else uint32: delivery is bound by reading them. Static weights stand once per
+    run of targets with equal weight (a balanced network has two runs per neuron), which saves reading a weight per synapse.
+    """
 
     static_indptr: NDArray[np.int64]
-    static_indices: NDArray[np.int32]
-    static_fixed: NDArray[np.int64]
+    static_indices: NDArray[np.uint16] | NDArray[np.uint32]
+    run_indptr: NDArray[np.int64]  # (neuron + 1,), runs of each neuron
+    run_end: NDArray[np.int64]  # (run,), end of the run in static_indices
+    run_fixed: NDArray[np.int64]  # (run,)
     plastic_indptr: NDArray[np.int64]
-    plastic_indices: NDArray[np.int32]
+    plastic_indices: NDArray[np.uint16] | NDArray[np.uint32]
     plastic_fixed: NDArray[np.int64]
     trained: NDArray[np.int32]
     ff_fixed: NDArray[np.int64]  # (ff, trained)
@@ -99,9 +105,18 @@ def new_state(n: int, n_ff: int) -> State:
     )  # fmt: skip
 
 
-@njit(inline="always")
-def _deliver(indptr, indices, fixed, pre, buffer):
-    for k in range(indptr[pre], indptr[pre + 1]):
+@njit(nogil=True, cache=True)
+def _deliver_runs(indices, first, run_end, run_fixed, buffer):
+    for run in range(run_end.shape[0]):
+        weight = run_fixed[run]
+        for target in indices[first : run_end[run]]:
+            buffer[target] += weight
+        first = run_end[run]
+
+
+@njit(nogil=True, cache=True)
+def _deliver(indices, fixed, buffer):
+    for k in range(indices.shape[0]):
         buffer[indices[k]] += fixed[k]
 
 
@@ -186,10 +201,10 @@ def advance(constants, wiring, state, inputs, x, own, step, n_steps, trial, cond
 
     for t in range(n_steps):
         now = step + t
-        row = now - inputs.stimulus_start
-        if 0 <= row < inputs.stimulus.shape[0]:
-            _add(x, inputs.stimulus[row], drive)
-        elif row == inputs.stimulus.shape[0]:
+        since = now - inputs.stimulus_start
+        if 0 <= since < inputs.stimulus.shape[0]:
+            _add(x, inputs.stimulus[since], drive)
+        elif since == inputs.stimulus.shape[0]:
             drive[:] = x
         if c.noise > 0:
             _add_noise(state.v, c.noise, now, trial, condition, c.seed)
@@ -222,8 +237,10 @@ def advance(constants, wiring, state, inputs, x, own, step, n_steps, trial, cond
                 recorder.spike_step[position] = now
                 recorder.spike_neuron[position] = i
             recorder.spike_count[0] += 1
-            _deliver(wiring.static_indptr, wiring.static_indices, wiring.static_fixed, i, state.in_static)
-            _deliver(wiring.plastic_indptr, wiring.plastic_indices, wiring.plastic_fixed, i, state.in_plastic)
+            runs = slice(wiring.run_indptr[i], wiring.run_indptr[i + 1])
+            _deliver_runs(wiring.static_indices, wiring.static_indptr[i], wiring.run_end[runs], wiring.run_fixed[runs], state.in_static)
+            row = slice(wiring.plastic_indptr[i], wiring.plastic_indptr[i + 1])
+            _deliver(wiring.plastic_indices[row], wiring.plastic_fixed[row], state.in_plastic)
         state.n_spikes[0] = count
 
         count = 0

@@ -1,0 +1,112 @@
+"""Batch least squares with annealed teacher forcing (DESIGN section 5).
+
+RLS solves, neuron by neuron, the regression of the wanted drive on the presynaptic traces, online, while the traces drift with the
+weights. This rule does the regression itself: run trials with frozen weights and the trained neurons partly driven by their targets,
+collect the traces, solve all regressions at once, lower the forcing, repeat.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.learn.drive_targets import DriveTargets, measure_static_current
+from fitrec.learn.least_squares import Penalties, Statistics, solve
+from fitrec.learn.rule import Arrays, LoopResult, Problem, mean_correlation, mean_rates
+from fitrec.networks.weights import Weights
+from fitrec.simulate.simulator import TrialRecord
+from fitrec.simulate.threads import thread_map
+
+STATIC_TRIALS = 4  # trials that measure the static current before the first loop
+
+
+class Ridge:
+    """The rule; see the module's text. One loop is: simulate, accumulate, correct, solve."""
+
+    name = "ridge"
+
+    def __init__(
+        self, problem: Problem, *, forcing: list[float], trials: int, penalties: Penalties, discount: float, correction_gain: float,
+        correction_from: int,
+    ) -> None:  # fmt: skip
+        network = problem.simulator.network
+        self._problem, self._forcing, self._trials, self._penalties = problem, forcing, trials, penalties
+        self._discount, self._gain, self._correction_from = discount, correction_gain, correction_from
+        self.n_loops = len(forcing)
+        n_conditions, n_bins, n_trained = problem.rate_hz.shape
+        self._pool, positions = np.unique(network.plastic_pre, return_inverse=True)
+        self._inputs = positions.reshape(network.plastic_pre.shape)
+        self.weights = Weights(
+            plastic=network.plastic_weight.copy(),
+            feed_forward=np.zeros((n_conditions, n_trained, network.n_feed_forward), np.float32),
+        )
+        self._statistics = Statistics.empty(n_conditions, n_bins, len(self._pool), network.n_feed_forward)
+        self._drives = DriveTargets(
+            problem.rate_hz, network.fi_drive, network.fi_rate_hz, network.drive[network.trained], problem.rate_floor_hz, problem.bin_s
+        )
+
+    def loop(self, index: int) -> LoopResult:
+        """Run loop `index`: simulate with forcing, update the statistics and the targets, solve."""
+        problem, drives = self._problem, self._drives
+        if index == 0:
+            first = self.n_loops * self._trials
+            drives.static_current[:] = measure_static_current(problem, self.weights, STATIC_TRIALS, first)
+        forcing = self._forcing[index]
+        wanted = drives.plastic_drive()
+        self._statistics.discount(self._discount)
+        psth, current, rates = [], [], []
+        for condition in range(len(wanted)):
+            records = self._forced_trials(condition, index, forcing, wanted[condition])
+            traces = np.stack([r.traces[:, self._pool] for r in records])
+            self._statistics.add(condition, traces, np.stack([r.ff_traces for r in records]), problem.threads)
+            trained = problem.simulator.network.trained
+            psth.append(np.mean([r.counts[:, trained] for r in records], axis=0) / problem.bin_s)
+            current.append(np.mean([r.static_current[:, trained] for r in records], axis=0, dtype=np.float64))
+            rates.append(mean_rates(problem, records))
+        self._statistics.trials += self._trials
+        smoothed = problem.smooth(np.stack(psth))
+        drives.observe_static_current(np.stack(current), weight=1.0 if index == 0 else 0.5)
+        if index + 1 >= self._correction_from and self._gain > 0:
+            drives.observe_rates(smoothed, weight=1.0 if index + 1 == self._correction_from else 0.5, gain=self._gain)
+        network = problem.simulator.network
+        plastic, feed_forward = solve(
+            self._statistics, drives.plastic_drive(), self._inputs, network.plastic_weight, network.n_plastic_exc, self._penalties,
+            problem.threads,
+        )  # fmt: skip
+        self.weights = Weights(plastic=plastic, feed_forward=feed_forward)
+        exc, inh = np.mean(rates, axis=0)
+        return LoopResult(
+            forcing=forcing, rate_exc_hz=float(exc), rate_inh_hz=float(inh),
+            correlation=mean_correlation(smoothed, problem.rate_hz), frozen=False,
+        )  # fmt: skip
+
+    def validates(self, index: int) -> bool:
+        """Return True from the loop before the first closed loop on: earlier weights were solved for other inputs."""
+        return index + 1 == self.n_loops or self._forcing[index + 1] == 0.0
+
+    def _forced_trials(self, condition: int, index: int, forcing: float, wanted: NDArray[np.float64]) -> list[TrialRecord]:
+        simulator = self._problem.simulator
+        wiring = simulator.wiring(self.weights, condition)
+        forced = (forcing * wanted).astype(np.float32)
+
+        def run(trial: int) -> TrialRecord:
+            return simulator.run_trial(
+                wiring, condition, trial, chunk_steps=self._problem.bin_steps, own=1.0 - forcing, forced=forced, traces=True
+            )
+
+        return thread_map(run, range(index * self._trials, (index + 1) * self._trials), self._problem.threads)
+
+    def state(self) -> Arrays:
+        """Return weights, statistics and refined targets."""
+        s, d = self._statistics, self._drives
+        return {
+            "plastic": self.weights.plastic, "feed_forward": self.weights.feed_forward, "gram": s.gram, "cross": s.cross,
+            "ff_gram": s.ff_gram, "trace_sum": s.trace_sum, "ff_sum": s.ff_sum, "trials": np.array(s.trials),
+            "static_current": d.static_current, "correction": d.correction, "measured_hz": d.measured_hz,
+        }  # fmt: skip
+
+    def restore(self, state: Arrays) -> None:
+        """Continue from a state."""
+        self.weights = Weights(plastic=state["plastic"], feed_forward=state["feed_forward"])
+        s, d = self._statistics, self._drives
+        s.gram, s.cross, s.ff_gram = state["gram"], state["cross"], state["ff_gram"]
+        s.trace_sum, s.ff_sum, s.trials = state["trace_sum"], state["ff_sum"], float(state["trials"])
+        d.static_current, d.correction, d.measured_hz = state["static_current"], state["correction"], state["measured_hz"]

@@ -1,0 +1,136 @@
+"""Recursive least squares, online, in the trials themselves (Sussillo & Abbott 2009; Kim & Chow 2018; Kim et al. 2023; rls.md 2.1)."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.errors import TrainingError
+from fitrec.kernels.cpu import lif
+from fitrec.kernels.cpu import rls as kernel
+from fitrec.kernels.reference.rls import initial_p
+from fitrec.learn.drive_targets import DriveTargets, measure_static_current
+from fitrec.learn.rule import Arrays, LoopResult, Problem
+from fitrec.networks.weights import Weights
+from fitrec.simulate.threads import available_threads, thread_map
+
+STATIC_TRIALS = 4
+FIRST_STATIC_TRIAL = 600_000
+
+
+class Rls:
+    """One loop is one trial of each condition, with an update of every trained neuron at the end of each bin."""
+
+    name = "rls"
+
+    def __init__(
+        self, problem: Problem, *, loops: int, scaling: str, penalty: float, penalty_row_sum: float, penalty_feed_forward: float,
+        static_current: str, evaluate_every: int, rank: int,
+    ) -> None:  # fmt: skip
+        network = problem.simulator.network
+        self._problem, self._instantaneous = problem, static_current == "instantaneous"
+        self.n_loops, self._evaluate_every = loops, evaluate_every
+        n_trained, n_inputs = network.plastic_pre.shape
+        self._n_ff = network.n_feed_forward
+        self.weights = Weights(
+            plastic=network.plastic_weight.copy(),
+            feed_forward=np.zeros((network.n_conditions, n_trained, self._n_ff), np.float32),
+        )
+        self._drives = DriveTargets(
+            problem.rate_hz, network.fi_drive, network.fi_rate_hz, network.drive[network.trained], problem.rate_floor_hz, problem.bin_s
+        )
+        unit = self._mean_square_trace() if scaling == "relative" else 1.0
+        p0 = initial_p(
+            self._n_ff, network.n_plastic_exc, n_inputs - network.n_plastic_exc, penalty=penalty * unit,
+            penalty_row_sum=penalty_row_sum * unit, penalty_feed_forward=penalty_feed_forward * unit,
+        )  # fmt: skip
+        start = np.concatenate([self.weights.feed_forward[0], self.weights.plastic], axis=1)
+        self._state = kernel.new_rls_state(p0, start, rank)
+
+    def _mean_square_trace(self) -> float:
+        """Sum over one trial of all conditions of the squared trace, averaged over the plastic inputs (untrained network)."""
+        simulator, network = self._problem.simulator, self._problem.simulator.network
+        total = 0.0
+        for condition in range(network.n_conditions):
+            wiring = simulator.wiring(self.weights, condition)
+            trial = simulator.run_trial(wiring, condition, FIRST_STATIC_TRIAL, chunk_steps=self._problem.bin_steps, traces=True)
+            total += float((trial.traces[:, np.unique(network.plastic_pre)].astype(np.float64) ** 2).sum(axis=0).mean())
+        return total
+
+    def loop(self, index: int) -> LoopResult:
+        """Run loop `index`: one trial per condition, learning on the way."""
+        if index == 0 and not self._instantaneous:
+            self._drives.static_current[:] = measure_static_current(self._problem, self.weights, STATIC_TRIALS, FIRST_STATIC_TRIAL)
+        wanted = self._drives.plastic_drive()
+        counts = np.zeros(self._problem.simulator.network.n_neurons)
+        for condition in range(len(wanted)):
+            counts += self._trial(condition, index, wanted[condition])
+        network = self._problem.simulator.network
+        rate = counts / (len(wanted) * network.window_steps * network.dt_ms * 1e-3)
+        return LoopResult(
+            forcing=0.0, rate_exc_hz=float(rate[: network.n_exc].mean()), rate_inh_hz=float(rate[network.n_exc :].mean()),
+            correlation=float("nan"), frozen=False,
+        )  # fmt: skip
+
+    def _trial(self, condition: int, index: int, wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Run one trial with learning; returns the spikes of every neuron in the window."""
+        problem, simulator = self._problem, self._problem.simulator
+        network, rls, n_ff = simulator.network, self._state, self._n_ff
+        for array in (rls.r, rls.q, rls.h):
+            array[:] = 0
+        rls.weights[:, :n_ff] = self.weights.feed_forward[condition]
+        rls.weights[:, n_ff:] = self.weights.plastic
+        wiring, state = simulator.wiring(self.weights, condition), simulator.initial_state(condition, index)
+        steps, start = problem.bin_steps, network.window_start_step
+        power = simulator.trace_power(max(steps, start))
+        rho = np.float32(power[steps] / simulator.constants.charge_p)
+        recorder = lif.Recorder(np.empty(0, np.int32), np.empty(0, np.int32), np.zeros(1, np.int64), 0, np.zeros(0, np.float32))
+        counts, silent = np.zeros(network.n_neurons, np.uint16), np.zeros(network.n_neurons, np.uint16)
+        inputs, one = simulator.inputs(condition), np.float32(1)
+        lif.advance(simulator.constants, wiring, state, inputs, network.drive, one, 0, start, index, condition, power, recorder, silent)
+        held, edges = 0, self._neuron_blocks()
+        for k in range(len(wanted)):
+            step = start + k * steps
+            lif.advance(simulator.constants, wiring, state, inputs, network.drive, one, step, steps, index, condition, power, recorder, counts)
+            current = state.u_static[network.trained].astype(np.float64)
+            bias = ((current if self._instantaneous else 0.0) - wanted[k]).astype(np.float32)
+
+            def update(block: tuple[int, int], held: int = held, bias: NDArray[np.float32] = bias) -> int:
+                return int(kernel.rls_step(rls, held, rho, network.plastic_pre, state.trace, state.ff_trace, bias, *block))
+
+            bad = [neuron for neuron in thread_map(update, edges, problem.threads) if neuron >= 0]
+            if bad:
+                raise TrainingError(
+                    f"RLS became unstable at neuron {network.trained[min(bad)]} in loop {index + 1}, condition "
+                    f"{network.condition_names[condition]!r}, bin {k + 1}: r'Pr is negative or not finite; raise train.rls.penalty"
+                )
+            held = (held + 1) % rls.g.shape[1]
+            kernel.refresh_fixed(
+                wiring.plastic_fixed, rls.weights, simulator.plastic_row, simulator.plastic_slot, n_ff, lif.FIXED_ONE
+            )
+            if n_ff:
+                wiring.ff_fixed[:] = np.rint(rls.weights[:, :n_ff].T.astype(np.float64) * lif.FIXED_ONE)
+        kernel.flush(rls, held, 0, len(rls.p))
+        feed_forward = self.weights.feed_forward.copy()
+        feed_forward[condition] = rls.weights[:, :n_ff]
+        self.weights = Weights(plastic=rls.weights[:, n_ff:].copy(), feed_forward=feed_forward)
+        return counts.astype(np.float64)
+
+    def _neuron_blocks(self) -> list[tuple[int, int]]:
+        edges = np.linspace(0, len(self._state.p), 4 * (self._problem.threads or available_threads()) + 1).astype(int)
+        return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+
+    def validates(self, index: int) -> bool:
+        """Return True every so many loops and after the last one."""
+        return (index + 1) % self._evaluate_every == 0 or index + 1 == self.n_loops
+
+    def state(self) -> Arrays:
+        """Return weights, P and the refined targets; the rest starts anew in each trial."""
+        return {
+            "plastic": self.weights.plastic, "feed_forward": self.weights.feed_forward, "p": self._state.p,
+            "static_current": self._drives.static_current,
+        }  # fmt: skip
+
+    def restore(self, state: Arrays) -> None:
+        """Continue from a state."""
+        self.weights = Weights(plastic=state["plastic"], feed_forward=state["feed_forward"])
+        self._state.p[:] = state["p"]
+        self._drives.static_current = state["static_current"]

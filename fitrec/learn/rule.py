@@ -1,0 +1,154 @@
+"""What the rules share: the problem they are given, and the interface training drives them through."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.errors import TrainingError
+from fitrec.networks.weights import Weights
+from fitrec.simulate.simulator import Simulator, TrialRecord
+from fitrec.simulate.threads import thread_map
+
+Arrays = dict[str, NDArray[Any]]
+
+# Trial numbers are the counters of initial states and noise; each purpose has its own range, so that none sees another's trials.
+FIRST_VALIDATION_TRIAL = 500_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What a rule has to solve.
+
+    Attributes
+    ----------
+    simulator : Simulator
+        The network, ready to run.
+    rate_hz : (condition, time, trained) float64
+        Target rates of the trained neurons, in their order.
+    bin_steps : int
+        Steps of the simulation per time bin; there is one learning time at the end of each bin.
+    smooth : callable
+        Smooths (condition, time, trained) along time as the targets were smoothed.
+    rate_floor_hz : float
+        Target rates below it are raised to it before they become drives.
+    threads : int or None
+        Threads; results do not depend on them.
+
+    """
+
+    simulator: Simulator
+    rate_hz: NDArray[np.float64]
+    bin_steps: int
+    smooth: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    rate_floor_hz: float
+    threads: int | None
+
+    @property
+    def bin_s(self) -> float:
+        """Bin width in seconds."""
+        return self.bin_steps * self.simulator.network.dt_ms * 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopResult:
+    """Figures of one loop, for the learning curve.
+
+    Attributes
+    ----------
+    forcing : float
+        Teacher forcing of the loop's trials, 0 for closed loop.
+    rate_exc_hz, rate_inh_hz : float
+        Mean rates of the loop's trials.
+    correlation : float
+        Mean over trained neurons and conditions of the correlation within each condition between the smoothed PSTH and the target; NaN
+        when it was not measured in this loop.
+    frozen : bool
+        Whether `correlation` was measured in closed loop with weights that did not change meanwhile.
+
+    """
+
+    forcing: float
+    rate_exc_hz: float
+    rate_inh_hz: float
+    correlation: float
+    frozen: bool
+
+
+class Rule(Protocol):
+    """A learning rule: everything that changes is in `state`, so that a restored rule continues bit for bit."""
+
+    name: str
+    n_loops: int
+    weights: Weights
+
+    def loop(self, index: int) -> LoopResult:
+        """Run loop `index` (from 0) and update the weights."""
+
+    def validates(self, index: int) -> bool:
+        """Whether the weights after loop `index` are worth a validation with frozen weights."""
+
+    def state(self) -> Arrays:
+        """Return everything needed to continue after this loop."""
+
+    def restore(self, state: Arrays) -> None:
+        """Continue from a state."""
+
+
+def mean_correlation(psth_hz: NDArray[np.float64], rate_hz: NDArray[np.float64]) -> float:
+    """Mean over conditions and neurons of Pearson's r along time; pairs without variance are left out.
+
+    Parameters
+    ----------
+    psth_hz, rate_hz : (condition, time, neuron)
+
+    """
+    a = psth_hz - psth_hz.mean(axis=1, keepdims=True)
+    b = rate_hz - rate_hz.mean(axis=1, keepdims=True)
+    scale = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
+    defined = scale > 1e-12 * max(1.0, float(scale.max(initial=0.0)))
+    return float(((a * b).sum(axis=1)[defined] / scale[defined]).mean()) if defined.any() else float("nan")
+
+
+def frozen_psth(problem: Problem, weights: Weights, trials: int, first_trial: int) -> tuple[NDArray[np.float64], tuple[float, float]]:
+    """PSTH of the trained neurons over closed-loop trials with frozen weights, not smoothed, and the mean E and I rates.
+
+    Returns
+    -------
+    psth_hz : (condition, time, trained) float64
+    rates_hz : (E, I)
+
+    """
+    simulator, network = problem.simulator, problem.simulator.network
+    psth, rates = [], []
+    for condition in range(network.n_conditions):
+        wiring = simulator.wiring(weights, condition)
+
+        def run(trial: int, wiring: Any = wiring, condition: int = condition) -> TrialRecord:
+            return simulator.run_trial(wiring, condition, trial, chunk_steps=problem.bin_steps)
+
+        records = thread_map(run, range(first_trial, first_trial + trials), problem.threads)
+        psth.append(np.mean([r.counts[:, network.trained] for r in records], axis=0) / problem.bin_s)
+        rates.append(mean_rates(problem, records))
+    exc, inh = np.mean(rates, axis=0)
+    return np.stack(psth), (float(exc), float(inh))
+
+
+def mean_rates(problem: Problem, records: list[TrialRecord]) -> tuple[float, float]:
+    """Mean rates of the E and the I neurons over trials, in Hz."""
+    n_exc = problem.simulator.network.n_exc
+    per_neuron = np.mean([r.counts.mean(axis=0) for r in records], axis=0) / problem.bin_s
+    return float(per_neuron[:n_exc].mean()), float(per_neuron[n_exc:].mean())
+
+
+def require_finite(weights: Weights, network_neurons: NDArray[np.int32], loop: int) -> None:
+    """Raise TrainingError naming the first neuron whose weights are not finite."""
+    good = np.isfinite(weights.plastic).all(axis=1) & np.isfinite(weights.feed_forward).all(axis=(0, 2))
+    if not good.all():
+        neuron = int(network_neurons[np.argmin(good)])
+        raise TrainingError(
+            f"the weights of neuron {neuron} ({int((~good).sum())} neurons in all) became infinite or NaN in loop {loop + 1}; raise the "
+            f"penalty, or resume from the last checkpoint with another rule"
+        )

@@ -1,0 +1,65 @@
+"""Drives a rule loop by loop: learning curve, validation with frozen weights, best weights so far."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from fitrec.learn.rule import FIRST_VALIDATION_TRIAL, LoopResult, Problem, Rule, frozen_psth, mean_correlation, require_finite
+from fitrec.networks.weights import Weights
+
+Row = dict[str, float | int | bool]
+
+
+@dataclass(kw_only=True)
+class Training:
+    """A training under way.
+
+    Attributes
+    ----------
+    best : Weights
+        Weights with the highest correlation in a validation (closed loop, frozen weights, training targets).
+    best_correlation : float
+    curve : list of rows
+        One per loop: loop, seconds, forcing, rate_exc_hz, rate_inh_hz, correlation, frozen.
+    seconds : float
+        Time spent so far, over all resumptions.
+
+    """
+
+    problem: Problem
+    rule: Rule
+    validation_trials: int
+    best: Weights
+    best_correlation: float = float("-inf")
+    curve: list[Row] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def run(self, after_loop: Callable[["Training", Row], Any]) -> Weights:
+        """Run the loops that are left and return the best weights; `after_loop` is called with each new row of the curve.
+
+        Raises
+        ------
+        TrainingError
+            If weights become infinite or NaN.
+
+        """
+        for index in range(len(self.curve), self.rule.n_loops):
+            started = time.perf_counter()
+            result = self.rule.loop(index)
+            require_finite(self.rule.weights, self.problem.simulator.network.trained, index)
+            if self.rule.validates(index):
+                result = self._validate(result)
+            self.seconds += time.perf_counter() - started
+            row: Row = {"loop": index + 1, "seconds": round(self.seconds, 3), **vars(result)}
+            self.curve.append(row)
+            after_loop(self, row)
+        return self.best
+
+    def _validate(self, result: LoopResult) -> LoopResult:
+        psth, (exc, inh) = frozen_psth(self.problem, self.rule.weights, self.validation_trials, FIRST_VALIDATION_TRIAL)
+        correlation = mean_correlation(self.problem.smooth(psth), self.problem.rate_hz)
+        # Without any defined correlation (silent network) the newest weights count as the best.
+        if not correlation <= self.best_correlation:
+            self.best, self.best_correlation = self.rule.weights, correlation
+        return LoopResult(forcing=result.forcing, rate_exc_hz=exc, rate_inh_hz=inh, correlation=correlation, frozen=True)

@@ -1,0 +1,84 @@
+"""Measures a network before training: its rates, and the f-I curve of its neurons under the network's own fluctuations."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.kernels.cpu import lif
+from fitrec.networks.network import Network
+from fitrec.networks.weights import Weights
+from fitrec.simulate.fi import drive_grid, measure_fi
+from fitrec.simulate.simulator import Simulator
+from fitrec.simulate.threads import thread_map
+
+SETTLE_MS = 200.0
+
+
+def _static_only(network: Network, window_ms: float) -> tuple[Network, Weights]:
+    """Return the same network without stimulus, feed-forward and plastic inputs, and a window of the given length from the start."""
+    n = network.n_neurons
+    bare = replace(
+        network, stimulus_sd=0.0, stimulus_start_step=0, window_start_step=0, window_steps=round(window_ms / network.dt_ms),
+        condition_names=["untrained"], trained=np.zeros(0, np.int32), trained_unit=np.zeros(0, np.int32),
+        plastic_pre=np.zeros((0, 0), np.int32), plastic_weight=np.zeros((0, 0), np.float32), ff_rate_hz=np.zeros((1, 1, 0), np.float32),
+        untrained_rate_hz=np.zeros(n, np.float32),
+    )  # fmt: skip
+    return bare, Weights(plastic=np.zeros((0, 0), np.float32), feed_forward=np.zeros((1, 0, 0), np.float32))
+
+
+def untrained_rates(network: Network, *, trials: int = 8, trial_ms: float = 2500.0, threads: int | None = None) -> NDArray[np.float32]:
+    """Mean rate of each neuron with static synapses only, after the initial transient.
+
+    Returns
+    -------
+    (neuron,) float32
+        In Hz, over ``trials * (trial_ms - 500)`` of simulated time.
+
+    """
+    chunk_ms = 500.0
+    bare, weights = _static_only(network, trial_ms)
+    simulator = Simulator(bare)
+    wiring = simulator.wiring(weights, 0)
+    chunk_steps = round(chunk_ms / network.dt_ms)
+
+    def spikes(trial: int) -> NDArray[np.int64]:
+        record = simulator.run_trial(wiring, 0, trial, chunk_steps=chunk_steps)
+        return np.asarray(record.counts[1:].sum(axis=0, dtype=np.int64))
+
+    total = np.sum(thread_map(spikes, range(trials), threads), axis=0)
+    return (total / (trials * (trial_ms - chunk_ms) * 1e-3)).astype(np.float32)
+
+
+def network_fi(
+    network: Network, *, n_sampled: int = 150, duration_ms: float = 3000.0, threads: int | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """f-I curve of the E neurons under the fluctuations of the untrained network's static current.
+
+    The static currents of `n_sampled` E neurons are recorded at every step, their means removed, and isolated neurons are driven with
+    them on a grid of constant drives.
+
+    Returns
+    -------
+    drive, rate_hz : (point,) float64
+        Drive is the mean total drive: constant + mean static + plastic current.
+
+    """
+    bare, weights = _static_only(network, duration_ms)
+    simulator = Simulator(bare)
+    wiring, state = simulator.wiring(weights, 0), simulator.initial_state(0, 0)
+    steps = round(duration_ms / network.dt_ms)
+    sampled = np.unique(np.linspace(0, network.n_exc - 1, n_sampled).astype(np.int64))
+    currents = np.zeros((len(sampled), steps), np.float32)
+    if len(network.static_indices):
+        recorder = lif.Recorder(np.empty(0, np.int32), np.empty(0, np.int32), np.zeros(1, np.int64), 0, np.zeros(0, np.float32))
+        counts, power = np.zeros(network.n_neurons, np.uint16), simulator.trace_power(1)
+        for step in range(steps):
+            lif.advance(
+                simulator.constants, wiring, state, simulator.inputs(0), bare.drive, np.float32(1), step, 1, 0, 0, power, recorder, counts
+            )
+            currents[:, step] = state.u_static[sampled]
+        currents = currents[:, round(SETTLE_MS / network.dt_ms) :]
+        currents -= currents.mean(axis=1, keepdims=True)
+    drives = drive_grid(network.threshold, network.reset)
+    return drives, measure_fi(simulator.constants, drives, np.ascontiguousarray(currents), network.dt_ms, threads)

@@ -1,0 +1,120 @@
+"""The build stage: targets.zarr -> network.zarr."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from fitrec import store
+from fitrec.config.network import NetworkConfig
+from fitrec.errors import NetworkError
+from fitrec.networks.balanced import balanced_drive, balanced_projection
+from fitrec.networks.feed_forward import feed_forward_rates
+from fitrec.networks.network import Network
+from fitrec.networks.plastic import assign_neurons, plastic_inputs
+from fitrec.simulate.untrained import network_fi, untrained_rates
+from fitrec.targets.targets import Targets
+
+VERSION = 1
+
+
+def run(
+    targets: Path, out: Path, config: NetworkConfig, *, seed: int, threads: int | None = None, overwrite: bool = False, config_hash: str = ""
+) -> Network:
+    """Build a network for the targets, measure it untrained, and store it.
+
+    Raises
+    ------
+    NetworkError
+        If the wiring is impossible, or the bins or windows are not whole numbers of time steps.
+    StoreError
+        If the targets cannot be read or the output cannot be written.
+
+    """
+    store.require_absent(out, overwrite)
+    network = build_network(store.load(targets, Targets), config, seed=seed, threads=threads)
+    attributes = {"config_hash": config_hash, "source_sha256": store.content_sha256(targets)}
+    store.save(out, network, attributes, overwrite=overwrite)
+    return network
+
+
+def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads: int | None = None) -> Network:
+    """Draw the wiring, measure the untrained network, and choose a neuron for each unit to be trained."""
+    wiring, neuron, plastic, stimulus = config.balanced, config.neuron, config.plastic, config.stimulus
+    n_exc, n_inh = wiring.n_exc, wiring.n_inh
+    window_start = _steps("network.settle_ms + network.stimulus.duration_ms", config.settle_ms + stimulus.duration_ms, config.dt_ms)
+    bin_steps = _steps("the targets' bin width in ms", targets.bin_size_s * 1e3, config.dt_ms)
+    _steps("1 ms", 1.0, config.dt_ms)
+    projection = balanced_projection(
+        n_exc=n_exc, n_inh=n_inh, k=wiring.k, degree=wiring.degree, gain=wiring.gain, j_ee=wiring.j_ee, j_ie=wiring.j_ie,
+        j_ei=wiring.j_ei, j_ii=wiring.j_ii, tau_m_ms=neuron.tau_m_ms, seed=seed,
+    )  # fmt: skip
+    none = np.zeros(0, np.int32)
+    network = Network(
+        seed=seed,
+        n_exc=n_exc,
+        n_inh=n_inh,
+        dt_ms=config.dt_ms,
+        integration=config.integration,
+        tau_m_ms=neuron.tau_m_ms,
+        threshold=neuron.threshold,
+        reset=neuron.reset,
+        refractory_steps=round(neuron.t_ref_ms / config.dt_ms),
+        sigma=neuron.sigma,
+        tau_static_ms=wiring.tau_syn_ms,
+        tau_plastic_ms=plastic.tau_syn_ms,
+        n_plastic_exc=plastic.n_exc,
+        stimulus_start_step=_steps("network.settle_ms", config.settle_ms, config.dt_ms),
+        window_start_step=window_start,
+        window_steps=targets.n_bins * bin_steps,
+        stimulus_sd=stimulus.sd,
+        stimulus_tau_ms=stimulus.tau_ms,
+        condition_names=targets.condition_names,
+        drive=balanced_drive(
+            n_exc=n_exc, n_inh=n_inh, k=wiring.k, gain=wiring.gain, drive_exc=wiring.drive_exc, drive_inh=wiring.drive_inh
+        ),
+        static_indptr=projection.indptr,
+        static_indices=projection.indices,
+        static_weight=projection.weight,
+        trained=none,
+        trained_unit=none,
+        plastic_pre=np.zeros((0, 0), np.int32),
+        plastic_weight=np.zeros((0, 0), np.float32),
+        ff_rate_hz=feed_forward_rates(
+            n_conditions=len(targets.condition_names),
+            duration_ms=int(np.ceil(targets.n_bins * targets.bin_size_s * 1e3 - 1e-6)),
+            seed=seed,
+            **config.feed_forward.model_dump(),
+        ),
+        untrained_rate_hz=np.zeros(n_exc + n_inh, np.float32),
+        fi_drive=np.zeros(0),
+        fi_rate_hz=np.zeros(0),
+    )
+    rates = untrained_rates(network, threads=threads)
+    fi_drive, fi_rate_hz = network_fi(network, threads=threads)
+
+    units = np.flatnonzero(~targets.units["held_out"].to_numpy(bool)).astype(np.int32)
+    candidates = np.arange(n_exc if config.assignment.population == "exc" else n_exc + n_inh, dtype=np.int32)
+    unit_rate_hz = targets.rate_hz[:, :, units].mean(axis=(0, 1))
+    chosen = assign_neurons(config.assignment.method, unit_rate_hz, rates, candidates)
+    order = np.argsort(chosen)
+    trained = chosen[order]
+    pre = plastic_inputs(
+        trained=trained, n_exc=n_exc, n_inh=n_inh, inputs_exc=plastic.n_exc, inputs_inh=plastic.n_inh,
+        exc_sources=plastic.exc_sources, seed=seed,
+    )  # fmt: skip
+    weight = np.empty(pre.shape, np.float32)
+    weight[:, : plastic.n_exc] = plastic.weight_exc
+    weight[:, plastic.n_exc :] = plastic.weight_inh
+    return replace(
+        network, trained=trained, trained_unit=units[order], plastic_pre=pre, plastic_weight=weight, untrained_rate_hz=rates,
+        fi_drive=fi_drive, fi_rate_hz=fi_rate_hz,
+    )  # fmt: skip
+
+
+def _steps(name: str, duration_ms: float, dt_ms: float) -> int:
+    """Whole number of time steps of a duration; NetworkError when it is none."""
+    steps = round(duration_ms / dt_ms)
+    if abs(steps * dt_ms - duration_ms) > 1e-6 * max(duration_ms, dt_ms):
+        raise NetworkError(f"{name} = {duration_ms:g} ms is not a whole number of steps of network.dt_ms = {dt_ms:g} ms; change one of them")
+    return steps
