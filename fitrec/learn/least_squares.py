@@ -1,9 +1,10 @@
 """Ridge regressions of many neurons on shared traces, one Gram matrix for all.
 
-Neuron u has plastic inputs S_u out of a common pool with traces R (samples x pool), and all neurons share the feed-forward traces X_c of
-each condition c, with weights of their own per condition. Its problem is
+Neuron u has plastic inputs S_u out of a common pool with traces R (samples x pool), and all neurons share the feed-forward traces
+X_c of each condition c, with weights of their own per condition. Its problem is
 
-    min over w, v_c of  sum_c |R_c[:, S_u] w + X_c v_c - y_c|^2 + lambda |w - w0|^2 + mu (1_E'(w - w0))^2 + mu (1_I'(w - w0))^2 + lambda_FF sum_c |v_c|^2
+    min over w, v_c of  sum_c |R_c[:, S_u] w + X_c v_c - y_c|^2 + lambda |w - w0|^2 + lambda_FF sum_c |v_c|^2
+                        + mu (1_E'(w - w0))^2 + mu (1_I'(w - w0))^2
 
 The v_c are eliminated once for all neurons (Schur complement): with A_c = X_c'X_c + lambda_FF I and B_c = R_c'X_c,
 
@@ -100,8 +101,8 @@ class Statistics:
 class Penalties:
     """Penalties relative to the mean square of the traces.
 
-    A relative penalty of 1 weighs a weight as much as the data of one trial of all conditions do on average; rls.md's absolute lambda
-    means very different things for different rates, trial lengths and numbers of trials.
+    A relative penalty of 1 weighs a weight as much as the data of one trial of all conditions do on average; rls.md's absolute
+    lambda means very different things for different rates, trial lengths and numbers of trials.
 
     Attributes
     ----------
@@ -120,9 +121,14 @@ class Penalties:
 
 
 def solve(
-    statistics: Statistics, target: NDArray[np.float64], inputs: NDArray[np.int64], initial: NDArray[np.float32], n_exc_inputs: int,
-    penalties: Penalties, threads: int | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:  # fmt: skip
+    statistics: Statistics,
+    target: NDArray[np.float64],
+    inputs: NDArray[np.int64],
+    initial: NDArray[np.float32],
+    n_exc_inputs: int,
+    penalties: Penalties,
+    threads: int | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Solve every neuron's ridge problem.
 
     Parameters

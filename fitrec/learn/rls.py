@@ -1,4 +1,4 @@
-"""Recursive least squares, online, in the trials themselves (Sussillo & Abbott 2009; Kim & Chow 2018; Kim et al. 2023; rls.md 2.1)."""
+"""Recursive least squares, online, in the trials (Sussillo & Abbott 2009; Kim & Chow 2018; Kim et al. 2023; rls.md 2.1)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,18 @@ class Rls:
     name = "rls"
 
     def __init__(
-        self, problem: Problem, *, loops: int, scaling: str, penalty: float, penalty_row_sum: float, penalty_feed_forward: float,
-        static_current: str, evaluate_every: int, rank: int,
-    ) -> None:  # fmt: skip
+        self,
+        problem: Problem,
+        *,
+        loops: int,
+        scaling: str,
+        penalty: float,
+        penalty_row_sum: float,
+        penalty_feed_forward: float,
+        static_current: str,
+        evaluate_every: int,
+        rank: int,
+    ) -> None:
         network = problem.simulator.network
         self._problem, self._instantaneous = problem, static_current == "instantaneous"
         self.n_loops, self._evaluate_every = loops, evaluate_every
@@ -35,13 +44,22 @@ class Rls:
             feed_forward=np.zeros((network.n_conditions, n_trained, self._n_ff), np.float32),
         )
         self._drives = DriveTargets(
-            problem.rate_hz, network.fi_drive, network.fi_rate_hz, network.drive[network.trained], problem.rate_floor_hz, problem.bin_s
+            problem.rate_hz,
+            network.fi_drive,
+            network.fi_rate_hz,
+            network.drive[network.trained],
+            problem.rate_floor_hz,
+            problem.bin_s,
         )
         unit = self._mean_square_trace() if scaling == "relative" else 1.0
         p0 = initial_p(
-            self._n_ff, network.n_plastic_exc, n_inputs - network.n_plastic_exc, penalty=penalty * unit,
-            penalty_row_sum=penalty_row_sum * unit, penalty_feed_forward=penalty_feed_forward * unit,
-        )  # fmt: skip
+            self._n_ff,
+            network.n_plastic_exc,
+            n_inputs - network.n_plastic_exc,
+            penalty=penalty * unit,
+            penalty_row_sum=penalty_row_sum * unit,
+            penalty_feed_forward=penalty_feed_forward * unit,
+        )
         start = np.concatenate([self.weights.feed_forward[0], self.weights.plastic], axis=1)
         self._state = kernel.new_rls_state(p0, start, rank)
 
@@ -58,7 +76,9 @@ class Rls:
     def loop(self, index: int) -> LoopResult:
         """Run loop `index`: one trial per condition, learning on the way."""
         if index == 0 and not self._instantaneous:
-            self._drives.static_current[:] = measure_static_current(self._problem, self.weights, STATIC_TRIALS, FIRST_STATIC_TRIAL)
+            self._drives.static_current[:] = measure_static_current(
+                self._problem, self.weights, STATIC_TRIALS, FIRST_STATIC_TRIAL
+            )
         wanted = self._drives.plastic_drive()
         counts = np.zeros(self._problem.simulator.network.n_neurons)
         for condition in range(len(wanted)):
@@ -66,9 +86,12 @@ class Rls:
         network = self._problem.simulator.network
         rate = counts / (len(wanted) * network.window_steps * network.dt_ms * 1e-3)
         return LoopResult(
-            forcing=0.0, rate_exc_hz=float(rate[: network.n_exc].mean()), rate_inh_hz=float(rate[network.n_exc :].mean()),
-            correlation=float("nan"), frozen=False,
-        )  # fmt: skip
+            forcing=0.0,
+            rate_exc_hz=float(rate[: network.n_exc].mean()),
+            rate_inh_hz=float(rate[network.n_exc :].mean()),
+            correlation=float("nan"),
+            frozen=False,
+        )
 
     def _trial(self, condition: int, index: int, wanted: NDArray[np.float64]) -> NDArray[np.float64]:
         """Run one trial with learning; returns the spikes of every neuron in the window."""
@@ -85,11 +108,27 @@ class Rls:
         recorder = lif.Recorder(np.empty(0, np.int32), np.empty(0, np.int32), np.zeros(1, np.int64), 0, np.zeros(0, np.float32))
         counts, silent = np.zeros(network.n_neurons, np.uint16), np.zeros(network.n_neurons, np.uint16)
         inputs, one = simulator.inputs(condition), np.float32(1)
-        lif.advance(simulator.constants, wiring, state, inputs, network.drive, one, 0, start, index, condition, power, recorder, silent)
+        lif.advance(
+            simulator.constants, wiring, state, inputs, network.drive, one, 0, start, index, condition, power, recorder, silent
+        )
         held, edges = 0, self._neuron_blocks()
         for k in range(len(wanted)):
             step = start + k * steps
-            lif.advance(simulator.constants, wiring, state, inputs, network.drive, one, step, steps, index, condition, power, recorder, counts)
+            lif.advance(
+                simulator.constants,
+                wiring,
+                state,
+                inputs,
+                network.drive,
+                one,
+                step,
+                steps,
+                index,
+                condition,
+                power,
+                recorder,
+                counts,
+            )
             current = state.u_static[network.trained].astype(np.float64)
             bias = ((current if self._instantaneous else 0.0) - wanted[k]).astype(np.float32)
 
@@ -99,8 +138,9 @@ class Rls:
             bad = [neuron for neuron in thread_map(update, edges, problem.threads) if neuron >= 0]
             if bad:
                 raise TrainingError(
-                    f"RLS became unstable at neuron {network.trained[min(bad)]} in loop {index + 1}, condition "
-                    f"{network.condition_names[condition]!r}, bin {k + 1}: r'Pr is negative or not finite; raise train.rls.penalty"
+                    f"RLS became unstable at neuron {network.trained[min(bad)]} in loop {index + 1}, "
+                    f"condition {network.condition_names[condition]!r}, bin {k + 1}: "
+                    "r'Pr is negative or not finite; raise train.rls.penalty"
                 )
             held = (held + 1) % rls.g.shape[1]
             kernel.refresh_fixed(
@@ -125,9 +165,11 @@ class Rls:
     def state(self) -> Arrays:
         """Return weights, P and the refined targets; the rest starts anew in each trial."""
         return {
-            "plastic": self.weights.plastic, "feed_forward": self.weights.feed_forward, "p": self._state.p,
+            "plastic": self.weights.plastic,
+            "feed_forward": self.weights.feed_forward,
+            "p": self._state.p,
             "static_current": self._drives.static_current,
-        }  # fmt: skip
+        }
 
     def restore(self, state: Arrays) -> None:
         """Continue from a state."""

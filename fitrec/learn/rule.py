@@ -63,8 +63,8 @@ class LoopResult:
     rate_exc_hz, rate_inh_hz : float
         Mean rates of the loop's trials.
     correlation : float
-        Mean over trained neurons and conditions of the correlation within each condition between the smoothed PSTH and the target; NaN
-        when it was not measured in this loop.
+        Mean over trained neurons and conditions of the correlation within each condition between the smoothed PSTH and the
+        target; NaN when it was not measured in this loop.
     frozen : bool
         Whether `correlation` was measured in closed loop with weights that did not change meanwhile.
 
@@ -112,7 +112,9 @@ def mean_correlation(psth_hz: NDArray[np.float64], rate_hz: NDArray[np.float64])
     return float(((a * b).sum(axis=1)[defined] / scale[defined]).mean()) if defined.any() else float("nan")
 
 
-def frozen_psth(problem: Problem, weights: Weights, trials: int, first_trial: int) -> tuple[NDArray[np.float64], tuple[float, float]]:
+def frozen_psth(
+    problem: Problem, weights: Weights, trials: int, first_trial: int
+) -> tuple[NDArray[np.float64], tuple[float, float]]:
     """PSTH of the trained neurons over closed-loop trials with frozen weights, not smoothed, and the mean E and I rates.
 
     Returns
@@ -149,6 +151,6 @@ def require_finite(weights: Weights, network_neurons: NDArray[np.int32], loop: i
     if not good.all():
         neuron = int(network_neurons[np.argmin(good)])
         raise TrainingError(
-            f"the weights of neuron {neuron} ({int((~good).sum())} neurons in all) became infinite or NaN in loop {loop + 1}; raise the "
-            f"penalty, or resume from the last checkpoint with another rule"
+            f"the weights of neuron {neuron} ({int((~good).sum())} neurons in all) became infinite or NaN in loop "
+            f"{loop + 1}; raise the penalty, or resume from the last checkpoint with another rule"
         )

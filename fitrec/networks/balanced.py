@@ -1,4 +1,4 @@
-"""Balanced random E/I wiring with weights of order 1/sqrt(K) (van Vreeswijk & Sompolinsky 1998; parameters of Kim et al. 2023)."""
+"""Balanced random E/I wiring, weights of order 1/sqrt(K) (van Vreeswijk & Sompolinsky 1998; parameters of Kim et al. 2023)."""
 
 from dataclasses import dataclass
 
@@ -29,12 +29,24 @@ class StaticProjection:
 
 
 def balanced_projection(
-    *, n_exc: int, n_inh: int, k: int, degree: str, gain: float, j_ee: float, j_ie: float, j_ei: float, j_ii: float, tau_m_ms: float, seed: int
+    *,
+    n_exc: int,
+    n_inh: int,
+    k: int,
+    degree: str,
+    gain: float,
+    j_ee: float,
+    j_ie: float,
+    j_ei: float,
+    j_ii: float,
+    tau_m_ms: float,
+    seed: int,
 ) -> StaticProjection:
     """Draw the static wiring.
 
-    With ``degree="out"`` every neuron has exactly 2k targets among all other neurons; with ``"in"`` every neuron receives exactly k E and
-    k I synapses. No autapses, no multiple synapses. Weights are ``j * 2 g tau_m / sqrt(k)``, negative from I neurons (rls.md 1.2).
+    With ``degree="out"`` every neuron has exactly 2k targets among all other neurons; with ``"in"`` every neuron receives exactly
+    k E and k I synapses. No autapses, no multiple synapses. Weights are ``j * 2 g tau_m / sqrt(k)``, negative from I neurons
+    (rls.md 1.2).
 
     Raises
     ------
@@ -49,8 +61,8 @@ def balanced_projection(
     wanted = 2 * k if degree == "out" else k
     if wanted > limit:
         raise NetworkError(
-            f"balanced.k = {k} asks for {wanted} different partners per neuron, but only {limit} exist with n_exc = {n_exc} and "
-            f"n_inh = {n_inh}; lower k or enlarge the network"
+            f"balanced.k = {k} asks for {wanted} different partners per neuron, but only {limit} exist with "
+            f"n_exc = {n_exc} and n_inh = {n_inh}; lower k or enlarge the network"
         )
     if degree == "out":
         targets = np.empty((n, wanted), np.int32)

@@ -7,14 +7,23 @@ from fitrec.kernels.cpu.philox import FEED_FORWARD_RATE, fill_normal, ornstein_u
 
 
 def feed_forward_rates(
-    *, n_conditions: int, n_inputs: int, duration_ms: int, rate_hz: float, rate_sd_hz: float, tau_ms: float, smooth_ms: float, seed: int
+    *,
+    n_conditions: int,
+    n_inputs: int,
+    duration_ms: int,
+    rate_hz: float,
+    rate_sd_hz: float,
+    tau_ms: float,
+    smooth_ms: float,
+    seed: int,
 ) -> NDArray[np.float32]:
     """Ornstein-Uhlenbeck rates, smoothed by a moving average and clamped at zero, one value per ms.
 
     Returns
     -------
     (condition, time_ms, ff) float32
-        In Hz. The process starts from its stationary distribution, half a smoothing window before the window and ends as much after it.
+        In Hz. The process starts from its stationary distribution, half a smoothing window before the window and ends as much
+        after it.
 
     """
     margin = int(smooth_ms // 2)

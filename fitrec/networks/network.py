@@ -12,8 +12,9 @@ from fitrec.fields import array
 class Network:
     """A network of leaky integrate-and-fire neurons, E neurons first, with static and plastic projections.
 
-    Voltages are in units of threshold - reset as configured, weights are charges (threshold x ms), times in ms. A trial is: settle
-    freely from random voltages, receive the condition's frozen stimulus, then the recorded window begins at `window_start_step`.
+    Voltages are in units of threshold - reset as configured, weights are charges (threshold x ms), times in ms. A trial is:
+    settle freely from random voltages, receive the condition's frozen stimulus, then the recorded window begins at
+    `window_start_step`.
 
     Attributes
     ----------
@@ -26,7 +27,8 @@ class Network:
     trained : (trained,) int32
         The neurons with plastic inputs; neuron ``trained[u]`` stands for unit ``trained_unit[u]`` of the targets.
     ff_rate_hz : (condition, time_ms, ff) float32
-        Rates of the feed-forward Poisson inputs from the start of the window, one value per ms; an empty last axis when there are none.
+        Rates of the feed-forward Poisson inputs from the start of the window, one value per ms; an empty last axis when there are
+        none.
     untrained_rate_hz : (neuron,) float32
         Mean rate of each neuron with static synapses only.
     fi_drive, fi_rate_hz : (point,) float64
@@ -79,4 +81,4 @@ class Network:
     @property
     def n_feed_forward(self) -> int:
         """Number of feed-forward Poisson inputs."""
-        return self.ff_rate_hz.shape[2]
+        return int(self.ff_rate_hz.shape[2])

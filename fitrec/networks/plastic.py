@@ -31,8 +31,8 @@ def assign_neurons(
     n_units = len(unit_rate_hz)
     if n_units > len(candidates):
         raise NetworkError(
-            f"the targets hold {n_units} units to be trained, but only {len(candidates)} model neurons may stand for them; enlarge "
-            f"network.balanced, set network.assignment.population to all, or keep fewer units (ingest.units.max_units)"
+            f"the targets hold {n_units} units to be trained, but only {len(candidates)} model neurons may stand for them; "
+            f"enlarge network.balanced, set network.assignment.population to all, or keep fewer units (ingest.units.max_units)"
         )
     if method == "one_to_one":
         return candidates[:n_units].copy()
@@ -66,8 +66,8 @@ def plastic_inputs(
     for pool, count, stream, first, name in parts:
         if count >= max(len(pool), 1):
             raise NetworkError(
-                f"plastic.n_{name} = {count} asks for more different inputs than the {len(pool)} neurons of its pool allow (one less, as "
-                f"no neuron feeds itself); lower it to at most {max(len(pool) - 1, 0)}"
+                f"plastic.n_{name} = {count} asks for more different inputs than the {len(pool)} neurons of its pool allow (one "
+                f"less, as no neuron feeds itself); lower it to at most {max(len(pool) - 1, 0)}"
             )
         position = np.searchsorted(pool, trained)
         inside = (position < len(pool)) & (pool[np.minimum(position, len(pool) - 1)] == trained)

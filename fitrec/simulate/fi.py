@@ -1,6 +1,7 @@
 """f-I curves measured by simulating the actual neuron model, step size, scheme and fluctuations included.
 
-The closed form (Siegert) is for continuous time: at dt = 0.1 ms and sigma 0.65 the simulated neuron fires 10-27 % less (rls.md 2.3).
+The closed form (Siegert) is for continuous time: at dt = 0.1 ms and sigma 0.65 the simulated neuron fires 10-27 % less (rls.md
+2.3).
 """
 
 import numpy as np
@@ -38,10 +39,20 @@ def measure_fi(
     def one(replica: int) -> NDArray[np.int64]:
         return np.asarray(
             count_spikes(
-                drives.astype(np.float32), currents[replica], c.noise, c.decay_v, c.gain_x, c.gain_s, c.threshold, c.reset,
-                c.refractory_steps, skip, replica, c.seed,
+                drives.astype(np.float32),
+                currents[replica],
+                c.noise,
+                c.decay_v,
+                c.gain_x,
+                c.gain_s,
+                c.threshold,
+                c.reset,
+                c.refractory_steps,
+                skip,
+                replica,
+                c.seed,
             )
-        )  # fmt: skip
+        )
 
     spikes = np.sum(thread_map(one, range(len(currents)), threads), axis=0)
     seconds = len(currents) * (currents.shape[1] - skip) * dt_ms * 1e-3
@@ -51,11 +62,21 @@ def measure_fi(
 def drive_grid(threshold: float, reset: float) -> NDArray[np.float64]:
     """Drives from far below threshold to about 250 Hz (tau_m 10 ms), denser where the curve bends."""
     span = threshold - reset
-    return reset + span * np.concatenate([np.linspace(-4.0, 0.0, 41)[:-1], np.linspace(0.0, 1.5, 61)[:-1], np.linspace(1.5, 4.0, 26)])
+    return reset + span * np.concatenate(
+        [np.linspace(-4.0, 0.0, 41)[:-1], np.linspace(0.0, 1.5, 61)[:-1], np.linspace(1.5, 4.0, 26)]
+    )
 
 
 def white_noise_fi(
-    *, tau_m_ms: float, threshold: float, reset: float, refractory_steps: int, sigma: float, dt_ms: float, integration: str, seed: int = 1
+    *,
+    tau_m_ms: float,
+    threshold: float,
+    reset: float,
+    refractory_steps: int,
+    sigma: float,
+    dt_ms: float,
+    integration: str,
+    seed: int = 1,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """f-I curve of an isolated neuron with white voltage noise of amplitude sigma (as in the Siegert formula).
 
@@ -66,9 +87,17 @@ def white_noise_fi(
 
     """
     constants = lif_constants(
-        dt_ms=dt_ms, integration=integration, tau_m_ms=tau_m_ms, tau_static_ms=1.0, tau_plastic_ms=1.0, threshold=threshold, reset=reset,
-        sigma=sigma, refractory_steps=refractory_steps, seed=seed,
-    )  # fmt: skip
+        dt_ms=dt_ms,
+        integration=integration,
+        tau_m_ms=tau_m_ms,
+        tau_static_ms=1.0,
+        tau_plastic_ms=1.0,
+        threshold=threshold,
+        reset=reset,
+        sigma=sigma,
+        refractory_steps=refractory_steps,
+        seed=seed,
+    )
     drives = drive_grid(threshold, reset)
     quiet = np.zeros((40, round(10_100.0 / dt_ms)), np.float32)
     return drives, measure_fi(constants, drives, quiet, dt_ms)

@@ -1,6 +1,7 @@
 """Turns a Network and its Weights into the kernels' arguments and runs trials."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,10 @@ def fixed_point(weight: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.rint(np.asarray(weight, np.float64) * lif.FIXED_ONE).astype(np.int64)
 
 
-def _runs(indptr: NDArray[np.int64], weight: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Runs of equal weight within each row: run_indptr (neuron + 1,), run_end (run,), run_fixed (run,)."""
+def _runs(
+    indptr: NDArray[np.int64], weight: NDArray[np.float32]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Find runs of equal weight within each row: run_indptr (neuron + 1,), run_end (run,), run_fixed (run,)."""
     starts = np.zeros(len(weight), bool)
     starts[1:] = weight[1:] != weight[:-1]
     starts[indptr[:-1][np.diff(indptr) > 0]] = True
@@ -28,13 +31,22 @@ def _runs(indptr: NDArray[np.int64], weight: NDArray[np.float32]) -> tuple[NDArr
 
 
 def lif_constants(
-    *, dt_ms: float, integration: str, tau_m_ms: float, tau_static_ms: float, tau_plastic_ms: float, threshold: float, reset: float,
-    sigma: float, refractory_steps: int, seed: int,
-) -> lif.Constants:  # fmt: skip
+    *,
+    dt_ms: float,
+    integration: str,
+    tau_m_ms: float,
+    tau_static_ms: float,
+    tau_plastic_ms: float,
+    threshold: float,
+    reset: float,
+    sigma: float,
+    refractory_steps: int,
+    seed: int,
+) -> lif.Constants:
     """Factors of the linear update, computed once in float64.
 
-    ``euler``: forward Euler in the order of TrainSpikingNet (rls.md 1.1). ``exact``: the propagator of the linear system with the inputs
-    of a step arriving at its beginning (Rotter & Diesmann 1999).
+    ``euler``: forward Euler in the order of TrainSpikingNet (rls.md 1.1). ``exact``: the propagator of the linear system with the
+    inputs of a step arriving at its beginning (Rotter & Diesmann 1999).
     """
     if integration == "euler":
         decay_v, gain_x = 1.0 - dt_ms / tau_m_ms, dt_ms / tau_m_ms
@@ -99,12 +111,19 @@ class Simulator:
     def __init__(self, network: Network) -> None:
         self.network = network
         self.constants = lif_constants(
-            dt_ms=network.dt_ms, integration=network.integration, tau_m_ms=network.tau_m_ms, tau_static_ms=network.tau_static_ms,
-            tau_plastic_ms=network.tau_plastic_ms, threshold=network.threshold, reset=network.reset, sigma=network.sigma,
-            refractory_steps=network.refractory_steps, seed=network.seed,
-        )  # fmt: skip
+            dt_ms=network.dt_ms,
+            integration=network.integration,
+            tau_m_ms=network.tau_m_ms,
+            tau_static_ms=network.tau_static_ms,
+            tau_plastic_ms=network.tau_plastic_ms,
+            threshold=network.threshold,
+            reset=network.reset,
+            sigma=network.sigma,
+            refractory_steps=network.refractory_steps,
+            seed=network.seed,
+        )
         n = network.n_neurons
-        index = np.uint16 if n <= 1 << 16 else np.uint32
+        index: Any = np.uint16 if n <= 1 << 16 else np.uint32
         self._static_indices = network.static_indices.astype(index)
         self._runs = _runs(network.static_indptr, network.static_weight)
         self.plastic_indptr = np.zeros(n + 1, np.int64)
@@ -166,9 +185,18 @@ class Simulator:
         return self._inputs[condition]
 
     def run_trial(
-        self, wiring: lif.Wiring, condition: int, trial: int, *, chunk_steps: int, n_chunks: int | None = None, own: float = 1.0,
-        forced: NDArray[np.float32] | None = None, traces: bool = False, spikes: bool = False,
-    ) -> TrialRecord:  # fmt: skip
+        self,
+        wiring: lif.Wiring,
+        condition: int,
+        trial: int,
+        *,
+        chunk_steps: int,
+        n_chunks: int | None = None,
+        own: float = 1.0,
+        forced: NDArray[np.float32] | None = None,
+        traces: bool = False,
+        spikes: bool = False,
+    ) -> TrialRecord:
         """Run one trial with frozen weights.
 
         Parameters
@@ -202,10 +230,24 @@ class Simulator:
                 sample_sum=np.zeros(n, F),
             )
             lif.run_trial(
-                self.constants, wiring, self.initial_state(condition, trial), self._inputs[condition], net.drive, F(own),
-                np.zeros((0, len(net.trained)), F) if forced is None else forced, net.window_start_step, chunk_steps, trial, condition,
-                power, recorder, counts, trace, ff_trace, current,
-            )  # fmt: skip
+                self.constants,
+                wiring,
+                self.initial_state(condition, trial),
+                self._inputs[condition],
+                net.drive,
+                F(own),
+                np.zeros((0, len(net.trained)), F) if forced is None else forced,
+                net.window_start_step,
+                chunk_steps,
+                trial,
+                condition,
+                power,
+                recorder,
+                counts,
+                trace,
+                ff_trace,
+                current,
+            )
             n_spikes = int(recorder.spike_count[0])
             if not spikes or n_spikes <= capacity:
                 break

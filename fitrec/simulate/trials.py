@@ -40,9 +40,17 @@ class TrialActivity:
 
 
 def run_trials(
-    network: Network, weights: Weights, condition: int, trials: NDArray[np.int64], *, bin_steps: int, neurons: NDArray[np.int32],
-    record_spikes: int = 0, threads: int | None = None, simulator: Simulator | None = None,
-) -> TrialActivity:  # fmt: skip
+    network: Network,
+    weights: Weights,
+    condition: int,
+    trials: NDArray[np.int64],
+    *,
+    bin_steps: int,
+    neurons: NDArray[np.int32],
+    record_spikes: int = 0,
+    threads: int | None = None,
+    simulator: Simulator | None = None,
+) -> TrialActivity:
     """Simulate trials of one condition with frozen weights.
 
     Parameters

@@ -16,18 +16,28 @@ SETTLE_MS = 200.0
 
 
 def _static_only(network: Network, window_ms: float) -> tuple[Network, Weights]:
-    """Return the same network without stimulus, feed-forward and plastic inputs, and a window of the given length from the start."""
+    """Return the network without stimulus, feed-forward and plastic inputs, with a window of the given length from the start."""
     n = network.n_neurons
     bare = replace(
-        network, stimulus_sd=0.0, stimulus_start_step=0, window_start_step=0, window_steps=round(window_ms / network.dt_ms),
-        condition_names=["untrained"], trained=np.zeros(0, np.int32), trained_unit=np.zeros(0, np.int32),
-        plastic_pre=np.zeros((0, 0), np.int32), plastic_weight=np.zeros((0, 0), np.float32), ff_rate_hz=np.zeros((1, 1, 0), np.float32),
+        network,
+        stimulus_sd=0.0,
+        stimulus_start_step=0,
+        window_start_step=0,
+        window_steps=round(window_ms / network.dt_ms),
+        condition_names=["untrained"],
+        trained=np.zeros(0, np.int32),
+        trained_unit=np.zeros(0, np.int32),
+        plastic_pre=np.zeros((0, 0), np.int32),
+        plastic_weight=np.zeros((0, 0), np.float32),
+        ff_rate_hz=np.zeros((1, 1, 0), np.float32),
         untrained_rate_hz=np.zeros(n, np.float32),
-    )  # fmt: skip
+    )
     return bare, Weights(plastic=np.zeros((0, 0), np.float32), feed_forward=np.zeros((1, 0, 0), np.float32))
 
 
-def untrained_rates(network: Network, *, trials: int = 8, trial_ms: float = 2500.0, threads: int | None = None) -> NDArray[np.float32]:
+def untrained_rates(
+    network: Network, *, trials: int = 8, trial_ms: float = 2500.0, threads: int | None = None
+) -> NDArray[np.float32]:
     """Mean rate of each neuron with static synapses only, after the initial transient.
 
     Returns
@@ -47,7 +57,7 @@ def untrained_rates(network: Network, *, trials: int = 8, trial_ms: float = 2500
         return np.asarray(record.counts[1:].sum(axis=0, dtype=np.int64))
 
     total = np.sum(thread_map(spikes, range(trials), threads), axis=0)
-    return (total / (trials * (trial_ms - chunk_ms) * 1e-3)).astype(np.float32)
+    return np.asarray(total / (trials * (trial_ms - chunk_ms) * 1e-3), np.float32)
 
 
 def network_fi(
@@ -55,8 +65,8 @@ def network_fi(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """f-I curve of the E neurons under the fluctuations of the untrained network's static current.
 
-    The static currents of `n_sampled` E neurons are recorded at every step, their means removed, and isolated neurons are driven with
-    them on a grid of constant drives.
+    The static currents of `n_sampled` E neurons are recorded at every step, their means removed, and isolated neurons are driven
+    with them on a grid of constant drives.
 
     Returns
     -------
@@ -75,7 +85,19 @@ def network_fi(
         counts, power = np.zeros(network.n_neurons, np.uint16), simulator.trace_power(1)
         for step in range(steps):
             lif.advance(
-                simulator.constants, wiring, state, simulator.inputs(0), bare.drive, np.float32(1), step, 1, 0, 0, power, recorder, counts
+                simulator.constants,
+                wiring,
+                state,
+                simulator.inputs(0),
+                bare.drive,
+                np.float32(1),
+                step,
+                1,
+                0,
+                0,
+                power,
+                recorder,
+                counts,
             )
             currents[:, step] = state.u_static[sampled]
         currents = currents[:, round(SETTLE_MS / network.dt_ms) :]

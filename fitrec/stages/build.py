@@ -19,7 +19,14 @@ VERSION = 1
 
 
 def run(
-    targets: Path, out: Path, config: NetworkConfig, *, seed: int, threads: int | None = None, overwrite: bool = False, config_hash: str = ""
+    targets: Path,
+    out: Path,
+    config: NetworkConfig,
+    *,
+    seed: int,
+    threads: int | None = None,
+    overwrite: bool = False,
+    config_hash: str = "",
 ) -> Network:
     """Build a network for the targets, measure it untrained, and store it.
 
@@ -42,13 +49,24 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
     """Draw the wiring, measure the untrained network, and choose a neuron for each unit to be trained."""
     wiring, neuron, plastic, stimulus = config.balanced, config.neuron, config.plastic, config.stimulus
     n_exc, n_inh = wiring.n_exc, wiring.n_inh
-    window_start = _steps("network.settle_ms + network.stimulus.duration_ms", config.settle_ms + stimulus.duration_ms, config.dt_ms)
+    window_start = _steps(
+        "network.settle_ms + network.stimulus.duration_ms", config.settle_ms + stimulus.duration_ms, config.dt_ms
+    )
     bin_steps = _steps("the targets' bin width in ms", targets.bin_size_s * 1e3, config.dt_ms)
     _steps("1 ms", 1.0, config.dt_ms)
     projection = balanced_projection(
-        n_exc=n_exc, n_inh=n_inh, k=wiring.k, degree=wiring.degree, gain=wiring.gain, j_ee=wiring.j_ee, j_ie=wiring.j_ie,
-        j_ei=wiring.j_ei, j_ii=wiring.j_ii, tau_m_ms=neuron.tau_m_ms, seed=seed,
-    )  # fmt: skip
+        n_exc=n_exc,
+        n_inh=n_inh,
+        k=wiring.k,
+        degree=wiring.degree,
+        gain=wiring.gain,
+        j_ee=wiring.j_ee,
+        j_ie=wiring.j_ie,
+        j_ei=wiring.j_ei,
+        j_ii=wiring.j_ii,
+        tau_m_ms=neuron.tau_m_ms,
+        seed=seed,
+    )
     none = np.zeros(0, np.int32)
     network = Network(
         seed=seed,
@@ -100,21 +118,34 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
     order = np.argsort(chosen)
     trained = chosen[order]
     pre = plastic_inputs(
-        trained=trained, n_exc=n_exc, n_inh=n_inh, inputs_exc=plastic.n_exc, inputs_inh=plastic.n_inh,
-        exc_sources=plastic.exc_sources, seed=seed,
-    )  # fmt: skip
+        trained=trained,
+        n_exc=n_exc,
+        n_inh=n_inh,
+        inputs_exc=plastic.n_exc,
+        inputs_inh=plastic.n_inh,
+        exc_sources=plastic.exc_sources,
+        seed=seed,
+    )
     weight = np.empty(pre.shape, np.float32)
     weight[:, : plastic.n_exc] = plastic.weight_exc
     weight[:, plastic.n_exc :] = plastic.weight_inh
     return replace(
-        network, trained=trained, trained_unit=units[order], plastic_pre=pre, plastic_weight=weight, untrained_rate_hz=rates,
-        fi_drive=fi_drive, fi_rate_hz=fi_rate_hz,
-    )  # fmt: skip
+        network,
+        trained=trained,
+        trained_unit=units[order],
+        plastic_pre=pre,
+        plastic_weight=weight,
+        untrained_rate_hz=rates,
+        fi_drive=fi_drive,
+        fi_rate_hz=fi_rate_hz,
+    )
 
 
 def _steps(name: str, duration_ms: float, dt_ms: float) -> int:
     """Whole number of time steps of a duration; NetworkError when it is none."""
     steps = round(duration_ms / dt_ms)
     if abs(steps * dt_ms - duration_ms) > 1e-6 * max(duration_ms, dt_ms):
-        raise NetworkError(f"{name} = {duration_ms:g} ms is not a whole number of steps of network.dt_ms = {dt_ms:g} ms; change one of them")
+        raise NetworkError(
+            f"{name} = {duration_ms:g} ms is not a whole number of steps of network.dt_ms = {dt_ms:g} ms; change one of them"
+        )
     return steps

@@ -34,9 +34,18 @@ _PACKAGES = ("numpy", "scipy", "numba", "zarr")
 
 
 def run(
-    network: Path, targets: Path, out: Path, config: TrainConfig, *, checkpoints: Path | None = None, resume: bool = False,
-    threads: int | None = None, device: str = "cpu", overwrite: bool = False, config_hash: str = "",
-) -> Weights:  # fmt: skip
+    network: Path,
+    targets: Path,
+    out: Path,
+    config: TrainConfig,
+    *,
+    checkpoints: Path | None = None,
+    resume: bool = False,
+    threads: int | None = None,
+    device: str = "cpu",
+    overwrite: bool = False,
+    config_hash: str = "",
+) -> Weights:
     """Train a network on targets and write ``weights.zarr``, ``curve.csv`` and ``provenance.json`` into the folder `out`.
 
     Parameters
@@ -76,23 +85,38 @@ def run(
         nonlocal written
         logger.info(
             "loop %d/%d  %d condition%s  %.1f s  E %.2f Hz  I %.2f Hz  forcing %.2f  r %.4f%s",
-            row["loop"], training.rule.n_loops, net.n_conditions, "s" * (net.n_conditions > 1), row["seconds"], row["rate_exc_hz"],
-            row["rate_inh_hz"], row["forcing"], row["correlation"], " (frozen weights)" if row["frozen"] else "",
-        )  # fmt: skip
+            row["loop"],
+            training.rule.n_loops,
+            net.n_conditions,
+            "s" * (net.n_conditions > 1),
+            row["seconds"],
+            row["rate_exc_hz"],
+            row["rate_inh_hz"],
+            row["forcing"],
+            row["correlation"],
+            " (frozen weights)" if row["frozen"] else "",
+        )
         if checkpoints is not None and time.monotonic() - written >= config.checkpoint_every_s:
             write_checkpoint(checkpoints, _checkpoint(training, identity))
             written = time.monotonic()
 
     weights = training.run(after_loop)
     provenance = {
-        "rule": training.rule.name, "device": device, "train_seconds": round(training.seconds, 3), "loops": len(training.curve),
-        "best_correlation": _finite(training.best_correlation), "seed": net.seed, "n_trained": len(net.trained),
+        "rule": training.rule.name,
+        "device": device,
+        "train_seconds": round(training.seconds, 3),
+        "loops": len(training.curve),
+        "best_correlation": _finite(training.best_correlation),
+        "seed": net.seed,
+        "n_trained": len(net.trained),
         "untrained_rate_hz": {"E": float(exc), "I": float(inh)},
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, "config": config.model_dump(mode="json"),
-        "config_hash": config_hash, "inputs": {"network": identity["network"], "targets": identity["set of targets"]},
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "config": config.model_dump(mode="json"),
+        "config_hash": config_hash,
+        "inputs": {"network": identity["network"], "targets": identity["set of targets"]},
         "versions": {"fitrec": __version__, "python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
         "machine": {"platform": platform.platform(), "processor": platform.processor() or platform.machine()},
-    }  # fmt: skip
+    }
     with store.atomic_path(out, overwrite) as folder:
         folder.mkdir()
         attributes = {"config_hash": config_hash, "source_sha256": identity["network"]}
@@ -106,8 +130,8 @@ def _training(network: Network, targets: Targets, config: TrainConfig, threads: 
     bin_steps = round(targets.bin_size_s * 1e3 / network.dt_ms)
     if network.condition_names != targets.condition_names or network.window_steps != bin_steps * targets.n_bins:
         raise TrainingError(
-            f"the network was built for the conditions {network.condition_names} over {network.window_steps} steps, but the targets hold "
-            f"{targets.condition_names} over {bin_steps * targets.n_bins} steps; build the network again from these targets"
+            f"the network was built for the conditions {network.condition_names} over {network.window_steps} "
+            f"steps, but the targets hold {targets.condition_names} over {bin_steps * targets.n_bins} steps; build the network again from these targets"
         )
 
     def smooth_psth(psth: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -130,7 +154,9 @@ def make_rule(problem: Problem, config: TrainConfig) -> Rule:
     if config.rule == "ridge":
         options = config.ridge.model_dump()
         penalties = Penalties(
-            plastic=options.pop("penalty"), row_sum=options.pop("penalty_row_sum"), feed_forward=options.pop("penalty_feed_forward")
+            plastic=options.pop("penalty"),
+            row_sum=options.pop("penalty_row_sum"),
+            feed_forward=options.pop("penalty_feed_forward"),
         )
         return Ridge(problem, penalties=penalties, **options)
     return Rls(problem, **config.rls.model_dump())

@@ -1,6 +1,7 @@
 """Checkpoints of a training: arrays and plain values in one .npz file each, never pickles.
 
-Files are named by the number of finished loops and written atomically; the two newest are kept, so that a damaged one can be passed over.
+Files are named by the number of finished loops and written atomically; the two newest are kept, so that a damaged one can be
+passed over.
 """
 
 import json
@@ -82,8 +83,8 @@ def read_newest(folder: Path, identity: dict[str, str]) -> Checkpoint | None:
         differing = sorted(key for key in identity if meta["identity"].get(key) != identity[key])
         if differing:
             raise TrainingError(
-                f"the checkpoint {path} was made with another {' and another '.join(differing)}; train without --resume, or remove the "
-                f"folder {folder} to start again"
+                f"the checkpoint {path} was made with another {' and another '.join(differing)}; train without --resume, "
+                f"or remove the folder {folder} to start again"
             )
         return Checkpoint(loops=meta["loops"], identity=meta["identity"], values=meta["values"], arrays=arrays)
     return None

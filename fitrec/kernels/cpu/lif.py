@@ -1,8 +1,8 @@
 """The time loop of leaky integrate-and-fire networks: one call advances one trial by a number of steps.
 
-Order within a step (DESIGN section 4): decay and delivery of synaptic input (the spikes of the previous step), noise, neuron update,
-threshold and reset, list of spikes, scatter of this step's spikes. Inputs are accumulated in fixed point (int64, 2^32 per unit of
-charge): integer addition has no order, so no thread count or shard can change a bit.
+Order within a step (DESIGN section 4): decay and delivery of synaptic input (the spikes of the previous step), noise, neuron
+update, threshold and reset, list of spikes, scatter of this step's spikes. Inputs are accumulated in fixed point (int64, 2^32 per
+unit of charge): integer addition has no order, so no thread count or shard can change a bit.
 """
 
 from typing import NamedTuple
@@ -22,7 +22,8 @@ class Constants(NamedTuple):
     """Scalars of the update, all computed once on the host.
 
     The update is linear: ``u <- decay_u u + charge_u in`` for both synaptic currents, then
-    ``v <- decay_v v + gain_x x + gain_s u_s + own gain_p u_p``; forward Euler and the exact propagator differ in these factors only.
+    ``v <- decay_v v + gain_x x + gain_s u_s + own gain_p u_p``; forward Euler and the exact propagator differ in these factors
+    only.
     """
 
     decay_v: np.float32
@@ -43,8 +44,9 @@ class Constants(NamedTuple):
 class Wiring(NamedTuple):
     """Static and plastic projections as CSR by presynaptic neuron, and feed-forward weights, all weights in fixed point.
 
-    Indices are uint16 where the network is small enough, else uint32: delivery is bound by reading them. Static weights stand once per
-    run of targets with equal weight (a balanced network has two runs per neuron), which saves reading a weight per synapse.
+    Indices are uint16 where the network is small enough, else uint32: delivery is bound by reading them. Static weights stand
+    once per run of targets with equal weight (a balanced network has two runs per neuron), which saves reading a weight per
+    synapse.
     """
 
     static_indptr: NDArray[np.int64]
@@ -100,9 +102,19 @@ def new_state(n: int, n_ff: int) -> State:
     """State of n neurons at rest, with empty input buffers."""
     f, i = np.float32, np.int64
     return State(
-        np.zeros(n, f), np.zeros(n, f), np.zeros(n, f), np.zeros(n, i), np.zeros(n, i), np.zeros(n, np.int32), np.zeros(n, f),
-        np.zeros(n_ff, f), np.zeros(n, np.int32), np.zeros(1, i), np.zeros(n_ff, np.int32), np.zeros(1, i),
-    )  # fmt: skip
+        np.zeros(n, f),
+        np.zeros(n, f),
+        np.zeros(n, f),
+        np.zeros(n, i),
+        np.zeros(n, i),
+        np.zeros(n, np.int32),
+        np.zeros(n, f),
+        np.zeros(n_ff, f),
+        np.zeros(n, np.int32),
+        np.zeros(1, i),
+        np.zeros(n_ff, np.int32),
+        np.zeros(1, i),
+    )
 
 
 @njit(nogil=True, cache=True)
@@ -134,10 +146,28 @@ def _add_noise(v, amplitude, step, trial, condition, seed):
 
 @njit(nogil=True, cache=True)
 def _update(
-    x, v, u_static, u_plastic, in_static, in_plastic, refractory, own, decay_v, gain_x, gain_s, gain_p, decay_s, charge_s, decay_p,
-    charge_p, threshold,
-):  # fmt: skip
-    """Update a block of neurons; returns nonzero if any fired (its `refractory` is then -1). Plain arguments, so that LLVM vectorises."""
+    x,
+    v,
+    u_static,
+    u_plastic,
+    in_static,
+    in_plastic,
+    refractory,
+    own,
+    decay_v,
+    gain_x,
+    gain_s,
+    gain_p,
+    decay_s,
+    charge_s,
+    decay_p,
+    charge_p,
+    threshold,
+):
+    """Update a block of neurons; returns nonzero if any fired (its `refractory` is then -1).
+
+    Plain arguments instead of tuples of them, so that LLVM vectorises.
+    """
     to_float = np.float32(1.0 / FIXED_ONE)
     fired = np.int32(0)
     for i in range(v.shape[0]):
@@ -179,8 +209,8 @@ def advance(constants, wiring, state, inputs, x, own, step, n_steps, trial, cond
     counts : (neuron,) uint16
         Advanced by each neuron's number of spikes.
 
-    On return ``state.trace`` is the trace a learning step at ``step + n_steps`` sees: it includes spikes up to ``step + n_steps - 2``,
-    as in TrainSpikingNet, where learning comes before the trace's update.
+    On return ``state.trace`` is the trace a learning step at ``step + n_steps`` sees: it includes spikes up to ``step + n_steps -
+    2``, as in TrainSpikingNet, where learning comes before the trace's update.
 
     """
     n = x.shape[0]
@@ -212,10 +242,24 @@ def advance(constants, wiring, state, inputs, x, own, step, n_steps, trial, cond
         for start in range(0, n, BLOCK):
             part = slice(start, min(start + BLOCK, n))
             fired = _update(
-                drive[part], state.v[part], state.u_static[part], state.u_plastic[part], state.in_static[part],
-                state.in_plastic[part], state.refractory[part], own, c.decay_v, c.gain_x, c.gain_s, c.gain_p, c.decay_s, c.charge_s,
-                c.decay_p, c.charge_p, c.threshold,
-            )  # fmt: skip
+                drive[part],
+                state.v[part],
+                state.u_static[part],
+                state.u_plastic[part],
+                state.in_static[part],
+                state.in_plastic[part],
+                state.refractory[part],
+                own,
+                c.decay_v,
+                c.gain_x,
+                c.gain_s,
+                c.gain_p,
+                c.decay_s,
+                c.charge_s,
+                c.decay_p,
+                c.charge_p,
+                c.threshold,
+            )
             if fired:
                 for i in range(start, min(start + BLOCK, n)):
                     if state.refractory[i] < 0:
@@ -238,7 +282,9 @@ def advance(constants, wiring, state, inputs, x, own, step, n_steps, trial, cond
                 recorder.spike_neuron[position] = i
             recorder.spike_count[0] += 1
             runs = slice(wiring.run_indptr[i], wiring.run_indptr[i + 1])
-            _deliver_runs(wiring.static_indices, wiring.static_indptr[i], wiring.run_end[runs], wiring.run_fixed[runs], state.in_static)
+            _deliver_runs(
+                wiring.static_indices, wiring.static_indptr[i], wiring.run_end[runs], wiring.run_fixed[runs], state.in_static
+            )
             row = slice(wiring.plastic_indptr[i], wiring.plastic_indptr[i + 1])
             _deliver(wiring.plastic_indices[row], wiring.plastic_fixed[row], state.in_plastic)
         state.n_spikes[0] = count
@@ -263,9 +309,24 @@ def advance(constants, wiring, state, inputs, x, own, step, n_steps, trial, cond
 
 @njit(nogil=True, cache=True)
 def run_trial(
-    constants, wiring, state, inputs, drive, own, forced, window_start, chunk_steps, trial, condition, trace_power, recorder, counts,
-    traces, ff_traces, static_current,
-):  # fmt: skip
+    constants,
+    wiring,
+    state,
+    inputs,
+    drive,
+    own,
+    forced,
+    window_start,
+    chunk_steps,
+    trial,
+    condition,
+    trace_power,
+    recorder,
+    counts,
+    traces,
+    ff_traces,
+    static_current,
+):
     """Run one whole trial with frozen weights: the time before the window, then one chunk per row of `counts`.
 
     Parameters
@@ -283,7 +344,9 @@ def run_trial(
     x = drive.copy()
     silent = np.zeros(x.shape[0], np.uint16)
     if window_start > 0:
-        advance(constants, wiring, state, inputs, x, np.float32(1.0), 0, window_start, trial, condition, trace_power, recorder, silent)
+        advance(
+            constants, wiring, state, inputs, x, np.float32(1.0), 0, window_start, trial, condition, trace_power, recorder, silent
+        )
     recorder.spike_count[0] = 0
     for chunk in range(counts.shape[0]):
         if forced.shape[0] > 0:
@@ -292,7 +355,9 @@ def run_trial(
                 x[i] = drive[i] + forced[chunk, m]
         recorder.sample_sum[:] = 0
         step = window_start + chunk * chunk_steps
-        advance(constants, wiring, state, inputs, x, own, step, chunk_steps, trial, condition, trace_power, recorder, counts[chunk])
+        advance(
+            constants, wiring, state, inputs, x, own, step, chunk_steps, trial, condition, trace_power, recorder, counts[chunk]
+        )
         if traces.shape[0] > 0:
             traces[chunk] = state.trace
             ff_traces[chunk] = state.ff_trace

@@ -42,7 +42,7 @@ def philox(c0, c1, c2, c3, seed, stream):
 
 @njit(inline="always")
 def normal(c0, c1, c2, c3, seed, stream):
-    """Normal deviate (float32) from one call: the scaled sum of its eight 16-bit words; exact integers, no transcendental."""
+    """Return a normal deviate (float32) from one call: the scaled sum of its eight 16-bit words, which are exact integers."""
     x0, x1, x2, x3 = philox(c0, c1, c2, c3, seed, stream)
     total = np.int32(0)
     total += np.int32(x0 & np.uint32(0xFFFF)) + np.int32(x0 >> np.uint32(16))

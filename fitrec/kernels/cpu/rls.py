@@ -36,9 +36,13 @@ def new_rls_state(p0: NDArray[np.float64], weights: NDArray[np.float32], rank: i
     n, n_inputs = weights.shape
     f = np.float32
     return RlsState(
-        p=np.broadcast_to(p0.astype(f), (n, n_inputs, n_inputs)).copy(), weights=weights.astype(f), r=np.zeros((n, n_inputs), f),
-        q=np.zeros((n, n_inputs), f), g=np.zeros((n, rank, n_inputs), f), h=np.zeros((n, rank), f),
-    )  # fmt: skip
+        p=np.broadcast_to(p0.astype(f), (n, n_inputs, n_inputs)).copy(),
+        weights=weights.astype(f),
+        r=np.zeros((n, n_inputs), f),
+        q=np.zeros((n, n_inputs), f),
+        g=np.zeros((n, rank, n_inputs), f),
+        h=np.zeros((n, rank), f),
+    )
 
 
 @njit(inline="always")
