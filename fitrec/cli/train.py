@@ -8,6 +8,7 @@ import click
 from fitrec.cli import options
 from fitrec.cli.device import resolve_device, resolve_threads
 from fitrec.cli.stage import ready
+from fitrec.config.hashing import config_hash, training_hash
 from fitrec.config.train import TrainConfig
 
 EXAMPLES = """\b
@@ -76,4 +77,5 @@ def command(
             threads=threads,
             device=device,
             overwrite=overwrite,
+            config_hash=training_hash(fit) if fit else config_hash(section),
         )

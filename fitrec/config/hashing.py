@@ -35,7 +35,7 @@ def fit_hashes(fit: Fit) -> dict[str, str]:
     config = fit.config
     return {
         "build": config_hash(config.network, fit.seed),
-        "train": config_hash(config.train),
+        "train": config_hash(_rule(config)),
         "evaluate": config_hash(config.evaluate),
         "report": config_hash(config.report),
     }
@@ -56,4 +56,9 @@ def training_hash(fit: Fit) -> str:
     path = fit.recording.path
     files = {key: PurePath(value).name for key, value in path.items()} if isinstance(path, dict) else PurePath(path).name
     source = [fit.recording.dataset, files]
-    return config_hash(source, fit.seed, config.ingest, config.targets, config.network, config.train)
+    return config_hash(source, fit.seed, config.ingest, config.targets, config.network, _rule(config))
+
+
+def _rule(config: RunConfig) -> dict[str, Any]:
+    """Return the train section without what changes no result."""
+    return config.train.model_dump(mode="json", exclude={"checkpoint_every_s"})

@@ -37,7 +37,8 @@ class Rls(Section):
     penalty_row_sum: float = Field(8.0, ge=0, description="mu: penalty on the change of the summed E and summed I weights.")
     penalty_feed_forward: float = Field(1.0, gt=0, description="lambda_FF: L2 penalty of the feed-forward weights.")
     static_current: Literal["instantaneous", "average"] = Field(
-        "average", description="Static current in the error: that of the moment (as published) or its average in the untrained network."
+        "average",
+        description="Static current in the error: that of the moment (as published) or its average in the untrained network.",
     )
     rank: int = Field(16, ge=1, description="Updates of P held back and applied together; changes the speed, not the rule.")
     evaluate_every: int = Field(20, ge=1, description="Loops between validations with frozen weights.")
@@ -49,7 +50,9 @@ class TrainConfig(Section):
     rule: Literal["ridge", "rls"] = Field("ridge", description="Learning rule.")
     rate_floor_hz: float = Field(0.1, gt=0, description="Target rates below it are raised to it before they become drives.")
     validation_trials: int = Field(
-        10, ge=2, description="Frozen-weight trials per condition of a validation (on the training targets) that picks the best weights."
+        10,
+        ge=2,
+        description="Frozen-weight trials per condition of a validation (on the training targets) that picks the best weights.",
     )
     checkpoint_every_s: float = Field(60.0, ge=0, description="Least time between checkpoints in seconds.")
     ridge: Ridge = Ridge()

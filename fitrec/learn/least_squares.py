@@ -78,7 +78,8 @@ class Statistics:
         traces, ff_traces : (trial, time, pool or ff) float32
 
         """
-        rows, ff_rows = traces.reshape(-1, traces.shape[2]), ff_traces.reshape(-1, ff_traces.shape[2])
+        rows = traces.reshape(-1, traces.shape[2])
+        ff_rows = ff_traces.reshape(len(rows), ff_traces.shape[2])  # -1 would be ambiguous without feed-forward inputs
         n_pool, width = rows.shape[1], 512
 
         # Fixed tiles, each one matrix product on one thread: the same bits for any number of threads.

@@ -16,7 +16,8 @@ CONFIG: dict[str, Any] = {
     "network": {
         "settle_ms": 100.0,
         "stimulus": {"duration_ms": 50.0},
-        "balanced": {"n_exc": 100, "n_inh": 100, "k": 20},
+        "neuron": {"sigma": 0.3},
+        "balanced": {"n_exc": 100, "n_inh": 100, "k": 20, "drive_exc": 0.3, "drive_inh": 0.2},
         "plastic": {"n_exc": 20, "n_inh": 20, "exc_sources": "all"},
     },
     "train": {"ridge": {"forcing": [1.0, 0.0], "trials": 2}},

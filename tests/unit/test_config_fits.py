@@ -57,6 +57,7 @@ def test_find_recording() -> None:
         ({"network": {"neuron": {"tau_m_ms": 20}}}, {"build"}),
         ({"seeds": [2]}, {"build"}),
         ({"train": {"rule": "rls"}}, {"train"}),
+        ({"train": {"checkpoint_every_s": 1}}, set()),
         ({"evaluate": {"trials": 3}}, {"evaluate"}),
         ({"report": {"examples": 3}}, {"report"}),
         ({"run": "other"}, set()),

@@ -48,7 +48,7 @@ def test_nothing_to_complain_about(tmp_path: Path) -> None:
         ("plastic_degree", {"network": {"plastic": {"n_inh": 100}}}, "only 100 neurons"),
         ("memory", {"network": {"balanced": {"n_exc": 2_000_000, "n_inh": 2_000_000}}}, "GiB of memory"),
         ("window_against_time_constants", {"network": {"plastic": {"tau_syn_ms": 600.0}}}, "shorter than two time constants"),
-        ("learning_times", {"train": {"ridge": {"learn_every_ms": 400.0}}}, "2.5 learning times"),
+        ("learning_times", {"targets": {"window_s": [0, 1], "bin_size_s": 0.5}}, "holds 2 bins"),
         ("closed_loop", {"train": {"ridge": {"forcing": [1.0, 0.5]}}}, "ends with 0.5"),
         ("evaluation_trials", {"evaluate": {"trials": 3}}, "SUGGESTION evaluate.trials = 3"),
     ],
