@@ -81,7 +81,7 @@ def dry_run(command: Sequence[str], out: Path) -> int:
     with tempfile.TemporaryDirectory() as elsewhere:
         if not out.exists():
             command = [elsewhere if part == str(out.resolve()) else part for part in command]
-        return 1 if subprocess.run(command, env=_environment(), check=False).returncode else 0
+        return 1 if subprocess.run(command, check=False).returncode else 0
 
 
 def drive(command: Sequence[str], out: Path, lock: int) -> int:
@@ -99,7 +99,6 @@ def drive(command: Sequence[str], out: Path, lock: int) -> int:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        env=_environment(),
         pass_fds=(lock,),
     ) as process:
         assert process.stdout is not None
@@ -115,12 +114,6 @@ def drive(command: Sequence[str], out: Path, lock: int) -> int:
     if process.returncode == 0:
         return 0
     return _explain(lines, out, started)
-
-
-def _environment() -> dict[str, str]:
-    """Our environment, with the `fitrec` of this Python first on the path."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 def _explain(lines: list[str], out: Path, started: float) -> int:

@@ -1,5 +1,7 @@
 # The run's configuration, and the functions that the rules look things up with.
 import re
+import shlex
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -9,6 +11,9 @@ from fitrec.config.hashing import fit_hash, fit_hashes, recording_hashes, traini
 from fitrec.config.load import load
 from fitrec.errors import FitrecError
 from fitrec.stages import VERSIONS
+
+# The jobs find the fitrec of the Python that runs Snakemake, whether or not its environment is activated.
+shell.prefix(f'PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; ')
 
 
 def load_run():
