@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Stamped when the installation is complete, and redone when the dependencies change.
 STAMP := $(VENV)/installed
 SOURCES := fitrec tests
-THREADS ?= $(shell getconf _NPROCESSORS_ONLN)
+DEMO := results/demo-recording
 
 .PHONY: venv test lint demo schemas format clean
 
@@ -27,9 +27,12 @@ lint: $(STAMP)
 	$(BIN)/snakemake --lint --configfile config/default.yaml
 
 # A ground-truth network makes a small recording; the pipeline fits it and the report compares the fit with the truth.
-demo: $(STAMP)
-	$(BIN)/python -m fitrec.demo results/demo-recording
-	$(BIN)/fitrec run config/demo.yaml --out results/demo --threads $(THREADS)
+demo: $(DEMO)/recording.nwb
+	$(BIN)/fitrec run config/demo.yaml --out results/demo
+	@echo "Open results/demo/demo/report/index.html"
+
+$(DEMO)/recording.nwb: | $(STAMP)
+	$(BIN)/fitrec simulate --out $@ --truth $(DEMO)/truth.zarr --overwrite
 
 # The files generated from the config models.
 schemas: $(STAMP)
