@@ -9,6 +9,7 @@ from fitrec.cli import options
 from fitrec.cli.device import resolve_device, resolve_threads
 from fitrec.cli.stage import ready
 from fitrec.config.evaluate import EvaluateConfig
+from fitrec.config.fits import truth_path
 from fitrec.config.hashing import config_hash, fit_hash
 
 EXAMPLES = """\b
@@ -29,6 +30,9 @@ EXAMPLES
 @click.option(
     "--recording", type=options.PATH, help="recording.zarr; its spike times give the recorded CV of inter-spike intervals."
 )
+@click.option(
+    "--truth", type=options.PATH, help="True rates of a simulated recording.  [default: those that the configuration names]"
+)
 @click.option("--name", help="Name of the fit in summary.json.  [default: that of the configuration, or of the folder]")
 @options.threads
 @options.device
@@ -43,6 +47,7 @@ def command(
     config: Path | None,
     fit_name: str | None,
     recording: Path | None,
+    truth: Path | None,
     name: str | None,
     threads: int | None,
     device: str,
@@ -55,9 +60,11 @@ def command(
     device, threads = resolve_device(device), resolve_threads(threads)
     fit = options.choose_fit(options.load_config(config), fit_name)
     section = options.read_section(EvaluateConfig, fit.config.evaluate if fit else None, given)
+    if truth is None and fit is not None:
+        truth = truth_path(fit.recording)
     if ready(
         "evaluate",
-        inputs=[network, targets, trained, *([recording] if recording else [])],
+        inputs=[path for path in (network, targets, trained, recording, truth) if path is not None],
         out=out,
         section=section,
         overwrite=overwrite,
@@ -77,6 +84,7 @@ def command(
             run_name=name or (fit.name if fit else trained.resolve().parent.name),
             config_hash=fit_hash(fit) if fit else config_hash(section),
             recording=recording,
+            truth=truth,
             device=device,
             threads=threads,
             overwrite=overwrite,

@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "Train the network on the targets.",
     "evaluate": "Evaluate the trained network with frozen weights.",
     "report": "Write the report page of a fit.",
+    "simulate": "Make a recording from a network whose rates are known.",
 }
 
 

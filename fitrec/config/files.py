@@ -99,3 +99,5 @@ def _make_paths_absolute(raw: dict[str, Any], folder: Path) -> None:
             recording["path"] = str(folder / Path(path).expanduser())
         elif isinstance(path, dict):
             recording["path"] = {k: str(folder / Path(v).expanduser()) if isinstance(v, str) else v for k, v in path.items()}
+        if isinstance(recording.get("truth"), str):
+            recording["truth"] = str(folder / Path(recording["truth"]).expanduser())

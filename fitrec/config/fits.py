@@ -81,15 +81,23 @@ def write_config(config: RunConfig, path: Path) -> None:
 
 def source_path(source: RecordingSource) -> Path | dict[str, Path]:
     """Where the file of a recording lies (or the file of each condition)."""
-    if source.dataset is None:
-        folder = Path()
-    else:
-        from fitrec.datasets import locate  # most configurations need no data set
-
-        folder = locate(source.dataset)
+    folder = _folder(source)
     if isinstance(source.path, dict):
         return {condition: folder / path for condition, path in source.path.items()}
     return folder / source.path
+
+
+def truth_path(source: RecordingSource) -> Path | None:
+    """Where the true rates of a simulated recording lie, if it has any."""
+    return None if source.truth is None else _folder(source) / source.truth
+
+
+def _folder(source: RecordingSource) -> Path:
+    if source.dataset is None:
+        return Path()
+    from fitrec.datasets import locate  # most configurations need no data set
+
+    return locate(source.dataset)
 
 
 def source_files(source: RecordingSource) -> list[Path]:

@@ -25,7 +25,7 @@ def recording_hashes(config: RunConfig, recording: RecordingSource) -> dict[str,
     network = config.network
     neuron = [network.neuron.model_dump(), network.dt_ms, network.integration] if config.targets.drive else []
     return {
-        "ingest": config_hash(recording, config.ingest),
+        "ingest": config_hash(recording.model_dump(mode="json", exclude={"truth"}), config.ingest),
         "targets": config_hash(config.targets, neuron),
     }
 

@@ -17,6 +17,10 @@ class RecordingSource(Section):
     path: str | dict[str, str] = Field(
         description="File to read, relative to the config file or the data set; for condition rates a mapping condition -> file."
     )
+    truth: str | None = Field(
+        None,
+        description="True rates of a simulated recording, from 'fitrec simulate --truth'; the report compares the fit with them.",
+    )
 
 
 class NwbOptions(Section):

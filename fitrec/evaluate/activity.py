@@ -20,6 +20,8 @@ class Activity:
         The same before training.
     raster_* : spikes of the units' neurons in the first trials of each condition
         One entry per spike: condition, trial, unit (index into the targets' units) and time in seconds from the alignment event.
+    truth_psth_hz : (condition, time, unit) float32 or None
+        True PSTH of each unit of a simulated recording, smoothed like the target.
     neuron_rate_hz, neuron_cv_isi : (neuron,) float32
         Mean rate of every neuron, and coefficient of variation of its inter-spike intervals (NaN with fewer than 20 intervals).
     pair_r_model, pair_r_recorded : (pair,) float32
@@ -42,3 +44,4 @@ class Activity:
     pair_r_recorded: NDArray[np.float32] = array("pair", units="1")
     weight_before: NDArray[np.float32] = array("trained", "input", units="threshold ms")
     weight_after: NDArray[np.float32] = array("trained", "input", units="threshold ms")
+    truth_psth_hz: NDArray[np.float32] | None = array("condition", "time", "unit", units="Hz", default=None)

@@ -5,6 +5,7 @@ import logging
 import os
 import resource
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -29,6 +30,7 @@ from fitrec.evaluate.scores import (
 )
 from fitrec.evaluate.simulated import Simulated, simulate
 from fitrec.evaluate.spiking import sample_pairs, weight_statistics
+from fitrec.evaluate.truth import Truth, score_truth, true_rates
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
 from fitrec.stages.evaluate_tables import metrics_table, per_unit, recorded_cv, to_activity
@@ -48,6 +50,7 @@ def run(
     run_name: str,
     config_hash: str,
     recording: Path | None = None,
+    truth: Path | None = None,
     device: str = "cpu",
     threads: int | None = None,
     overwrite: bool = False,
@@ -71,6 +74,8 @@ def run(
         Name and hash of the fit, for the summary.
     recording : Path or None
         ``recording.zarr``: its spike times give the recorded CV of inter-spike intervals, which bins wider than 2 ms cannot.
+    truth : Path or None
+        True rates of a simulated recording, written by the simulate stage; adds what the fit has of them.
     device, threads
         Where to simulate.
     overwrite : bool
@@ -87,6 +92,8 @@ def run(
         If an input is missing or damaged, or `out` holds an evaluation already.
     NetworkError
         If network, weights and targets do not belong together.
+    RecordingError
+        If the truth is not that of the targets' conditions and bins.
 
     """
     started = time.perf_counter()
@@ -95,6 +102,10 @@ def run(
     provenance = _read_provenance(fit / "provenance.json")
     bin_steps = _check_match(net, goal, weights)
     smoother = _smoother(goal, goal.smoothing["width_s"])
+    known = None if truth is None else store.load(truth, Truth)
+    truth_hz = None
+    if known is not None:
+        truth_hz = true_rates(known, goal.units["unit_id"].to_numpy(), goal.condition_names, goal.bin_edges_s)
 
     simulate_fit = partial(simulate, net, trials=config.trials, bin_steps=bin_steps, threads=threads)
     logger.info("simulating %d trials of each of %d conditions with frozen weights", config.trials, net.n_conditions)
@@ -129,9 +140,16 @@ def run(
         poisson_r=poisson_r,
         method=config.correlation,
     )
+    if truth_hz is not None:
+        columns |= score_truth(
+            truth_hz, model_hz, goal.rate_hz, untrained_hz, trials=config.trials, bin_size_s=goal.bin_size_s, smooth=smoother,
+            method=config.correlation,
+        )  # fmt: skip
     metrics = metrics_table(goal, net, columns, notes, trained, recorded_cv(goal, recording))
     pairs = sample_pairs(np.arange(len(net.trained)), config.pairs, seed=0)
     activity = to_activity(goal, net, weights, model_hz, untrained_hz, trained, pairs)
+    if truth_hz is not None:
+        activity = replace(activity, truth_psth_hz=smoother(truth_hz, axis=1).astype(np.float32))
     ratio = reliable_ratio(columns, config.reliable_above)
     rate = trained.neuron_rate_hz.astype(np.float64)
     result = {
@@ -175,6 +193,7 @@ def run(
             poisson_ceiling(goal.rate_hz, config.trials, goal.bin_size_s, smoother, method=config.correlation, blurred=False)
         ),
         "measures": {name: counted_summary(metrics[name].to_numpy(np.float64)) for name in columns},
+        "truth_trials": None if known is None else known.trials,
         "reliable_above": config.reliable_above,
         "r_over_ceiling_reliable": counted_summary(ratio),
         "extra_smoothing": [_with_smoothing(w, trained, net, goal, config) for w in config.extra_smoothing_s],

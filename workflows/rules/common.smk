@@ -6,7 +6,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from fitrec.config.fits import list_fits, source_files, write_configs
+from fitrec.config.fits import list_fits, source_files, truth_path, write_configs
 from fitrec.config.hashing import fit_hash, fit_hashes, recording_hashes, training_hash
 from fitrec.config.load import load
 from fitrec.errors import FitrecError
@@ -72,6 +72,12 @@ def checkpoints_of(wildcards):
 def recording_of(wildcards):
     """The recording that a fit belongs to."""
     return f"recordings/{FITS[wildcards.fit].recording.name}/recording.zarr/zarr.json"
+
+
+def truth_of(wildcards):
+    """The true rates of that recording, if it was simulated."""
+    path = truth_path(FITS[wildcards.fit].recording)
+    return [] if path is None else [f"{path}/zarr.json"]
 
 
 def targets_of(wildcards):

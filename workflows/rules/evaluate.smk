@@ -4,6 +4,8 @@ rule evaluate:
         targets=targets_of,
         recording=recording_of,
         weights=rules.train.output.weights,
+        # The command finds it in the configuration.
+        truth=truth_of,
     output:
         summary="{fit}/evaluation/summary.json",
         detail="{fit}/evaluation/detail.json",

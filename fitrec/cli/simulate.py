@@ -1,0 +1,49 @@
+"""``fitrec simulate``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fitrec.cli import options
+from fitrec.cli.device import resolve_threads
+from fitrec.cli.stage import ready
+from fitrec.config.simulate import SimulateConfig
+from fitrec.errors import StoreError
+
+EXAMPLES = """\b
+EXAMPLES
+  fitrec simulate --out recording.nwb
+  fitrec simulate --out recording.nwb --truth truth.zarr --units 40 --trials-per-stimulus 60 --seed 3
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@options.out
+@click.option(
+    "--truth", type=options.PATH, help="Also write the true rates, from many more trials, for 'fitrec evaluate --truth'."
+)
+@options.section(SimulateConfig)
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of everything random.")
+@options.threads
+@options.overwrite
+@options.log
+@options.dry_run
+def command(
+    out: Path, truth: Path | None, seed: int, threads: int | None, overwrite: bool, log: Path | None, dry_run: bool, **given: Any
+) -> None:
+    """Make a recording: a spiking network whose rates are known responds to stimuli and is written as an NWB file.
+
+    The units table has spike times, observation intervals, location and quality, and a few bad units as every recording has; the
+    trials table has a column 'stimulus', which begins with the trial.
+    """
+    section = options.read_section(SimulateConfig, None, given)
+    if truth is not None and truth.exists() and not overwrite:
+        raise StoreError(f"{truth} exists already; choose another --truth or give --overwrite.")
+    threads = resolve_threads(threads)
+    if ready(
+        "simulate", inputs=[], out=out, section=section, overwrite=overwrite, log=log, dry_run=dry_run, seed=seed, threads=threads
+    ):
+        from fitrec.stages import simulate
+
+        simulate.run(out, section, seed=seed, truth=truth, threads=threads, overwrite=overwrite)
