@@ -43,10 +43,10 @@ def untrained_rates(
     Returns
     -------
     (neuron,) float32
-        In Hz, over ``trials * (trial_ms - 500)`` of simulated time.
+        In Hz, over ``trials * (trial_ms - 500)`` of simulated time, in whole tenths of a second.
 
     """
-    chunk_ms = 500.0
+    chunk_ms, skipped = 100.0, 5
     bare, weights = _static_only(network, trial_ms)
     simulator = Simulator(bare)
     wiring = simulator.wiring(weights, 0)
@@ -54,10 +54,11 @@ def untrained_rates(
 
     def spikes(trial: int) -> NDArray[np.int64]:
         record = simulator.run_trial(wiring, 0, trial, chunk_steps=chunk_steps)
-        return np.asarray(record.counts[1:].sum(axis=0, dtype=np.int64))
+        return np.asarray(record.counts[skipped:].sum(axis=0, dtype=np.int64))
 
     total = np.sum(thread_map(spikes, range(trials), threads), axis=0)
-    return np.asarray(total / (trials * (trial_ms - chunk_ms) * 1e-3), np.float32)
+    counted_ms = (trial_ms // chunk_ms - skipped) * chunk_ms
+    return np.asarray(total / (trials * counted_ms * 1e-3), np.float32)
 
 
 def network_fi(

@@ -131,7 +131,8 @@ def _training(network: Network, targets: Targets, config: TrainConfig, threads: 
     if network.condition_names != targets.condition_names or network.window_steps != bin_steps * targets.n_bins:
         raise TrainingError(
             f"the network was built for the conditions {network.condition_names} over {network.window_steps} "
-            f"steps, but the targets hold {targets.condition_names} over {bin_steps * targets.n_bins} steps; build the network again from these targets"
+            f"steps, but the targets hold {targets.condition_names} over {bin_steps * targets.n_bins} "
+            f"steps; build the network again from these targets"
         )
 
     def smooth_psth(psth: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -143,6 +144,7 @@ def _training(network: Network, targets: Targets, config: TrainConfig, threads: 
         bin_steps=bin_steps,
         smooth=smooth_psth,
         rate_floor_hz=config.rate_floor_hz,
+        sharpening=config.sharpening,
         threads=threads,
     )
     rule = make_rule(problem, config)
