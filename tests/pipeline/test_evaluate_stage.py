@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_fit import FitFiles, network, recorded, stand_in_simulator, true_world, write_fit
 
 from fitrec import store
 from fitrec.config.evaluate import EvaluateConfig
@@ -16,6 +15,7 @@ from fitrec.evaluate.activity import Activity
 from fitrec.networks.network import Network
 from fitrec.stages import evaluate
 from fitrec.targets.targets import Targets
+from tests.pipeline.synthetic_fit import FitFiles, network, recorded, stand_in_simulator, true_world, write_fit
 
 SUMMARY_KEYS = [
     "run",

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_fit import FitFiles, network, recorded, stand_in_simulator, true_world, write_fit
 
 from fitrec import store
 from fitrec.config.evaluate import EvaluateConfig, ReportConfig
 from fitrec.errors import MissingFileError, StoreError
 from fitrec.stages import evaluate, report
 from fitrec.targets.targets import Targets
+from tests.pipeline.synthetic_fit import FitFiles, network, recorded, stand_in_simulator, true_world, write_fit
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
