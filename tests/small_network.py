@@ -103,8 +103,7 @@ def static_only(n_exc: int, n_inh: int, k: int, window_ms: float, seed: int = 1,
         stimulus_ms=0.0,
         window_ms=window_ms,
         seed=seed,
-        drives=(0.12, 0.08),
-        **{"stimulus_sd": 0.0, **changes},
+        **{"stimulus_sd": 0.0, "drives": (0.12, 0.08), **changes},
     )
 
 

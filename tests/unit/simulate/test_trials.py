@@ -111,7 +111,7 @@ def test_chunks_change_no_spike() -> None:
         parts, state = advance_in_chunks(simulator, weights, chunks)
         for a, b in zip(whole, parts, strict=True):
             np.testing.assert_array_equal(a, b)
-        # Traces only differ by rounding: a spike in the last step of a chunk counts from the next chunk on, which decays it as much.
+        # Traces only differ by rounding: a spike in the last step of a chunk counts from the next one on, decayed as much.
         np.testing.assert_allclose(state.trace, whole_state.trace, rtol=1e-4, atol=1e-9)
         np.testing.assert_allclose(state.ff_trace, whole_state.ff_trace, rtol=1e-4, atol=1e-9)
 
