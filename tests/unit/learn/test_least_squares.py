@@ -1,0 +1,172 @@
+"""The batch solution against one joint regression per neuron, written out with all its samples."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fitrec.learn.least_squares import Penalties, Statistics, solve
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Traces of trials, (condition, trial, time, pool or ff), and targets, (condition, time, neuron)."""
+
+    traces: NDArray[np.float32]
+    ff_traces: NDArray[np.float32]
+    target: Array
+    inputs: NDArray[np.int64]
+    initial: NDArray[np.float32]
+    n_exc_inputs: int = 7
+
+    def statistics(self, threads: int | None = 1) -> Statistics:
+        n_conditions, n_trials, n_bins, n_pool = self.traces.shape
+        statistics = Statistics.empty(n_conditions, n_bins, n_pool, self.ff_traces.shape[3])
+        for c in range(n_conditions):
+            statistics.add(c, self.traces[c], self.ff_traces[c], threads)
+        statistics.trials += n_trials
+        return statistics
+
+
+def make(n_ff: int = 6, n_conditions: int = 3, n_pool: int = 40, n_neurons: int = 5, n_trials: int = 4, seed: int = 0) -> Data:
+    rng = np.random.default_rng(seed)
+    n_bins, n_inputs = 30, 12
+
+    def traces(n: int) -> NDArray[np.float32]:
+        return rng.gamma(0.8, 6e-3, (n_conditions, n_trials, n_bins, n)).astype(np.float32)
+
+    exc = np.stack([np.sort(rng.permutation(n_pool // 2)[:7]) for _ in range(n_neurons)])
+    inh = np.stack([n_pool // 2 + np.sort(rng.permutation(n_pool // 2)[:5]) for _ in range(n_neurons)])
+    return Data(
+        traces=traces(n_pool),
+        ff_traces=traces(n_ff),
+        target=rng.normal(0.3, 0.2, (n_conditions, n_bins, n_neurons)),
+        inputs=np.concatenate([exc, inh], axis=1).astype(np.int64),
+        initial=rng.normal(0, 0.5, (n_neurons, n_inputs)).astype(np.float32),
+    )
+
+
+def joint_regression(data: Data, penalties: Penalties, trial_weight: Array) -> tuple[Array, Array]:
+    """Minimise the module's cost for each neuron over [w, v_1, ..., v_C] at once, in float64, trials weighted."""
+    n_conditions, n_trials, n_bins, _ = data.traces.shape
+    n_ff, n_inputs = data.ff_traces.shape[3], data.inputs.shape[1]
+    root = np.sqrt(np.repeat(trial_weight / trial_weight.sum(), n_bins))
+    energy = np.einsum("cktp,k->p", data.traces.astype(np.float64) ** 2, trial_weight / trial_weight.sum()).mean()
+    ff_energy = 0.0
+    if n_ff:
+        ff_energy = float(
+            np.einsum("cktp,k->p", data.ff_traces.astype(np.float64) ** 2, trial_weight / trial_weight.sum()).mean()
+        )
+    plastic, feed_forward = np.empty(data.initial.shape), np.empty((n_conditions, len(data.initial), n_ff))
+    for u, inputs in enumerate(data.inputs):
+        columns, wanted = [], []
+        for c in range(n_conditions):
+            own = np.zeros((n_trials * n_bins, n_conditions * n_ff))
+            own[:, c * n_ff : (c + 1) * n_ff] = data.ff_traces[c].reshape(len(own), n_ff)
+            columns.append(
+                np.concatenate([data.traces[c].reshape(-1, data.traces.shape[3])[:, inputs], own], axis=1) * root[:, None]
+            )
+            wanted.append(np.tile(data.target[c, :, u], n_trials) * root)
+        x, y = np.concatenate(columns), np.concatenate(wanted)
+        w0 = np.concatenate([data.initial[u].astype(np.float64), np.zeros(n_conditions * n_ff)])
+        exc = np.r_[np.arange(n_inputs) < data.n_exc_inputs, np.zeros(n_conditions * n_ff, bool)].astype(float)
+        inh = np.r_[np.arange(n_inputs) >= data.n_exc_inputs, np.zeros(n_conditions * n_ff, bool)].astype(float)
+        diagonal = np.r_[
+            np.full(n_inputs, penalties.plastic * energy), np.full(n_conditions * n_ff, penalties.feed_forward * ff_energy)
+        ]
+        penalty = np.diag(diagonal) + penalties.row_sum * energy * (np.outer(exc, exc) + np.outer(inh, inh))
+        change = np.linalg.solve(x.T @ x + penalty, x.T @ (y - x @ w0))
+        plastic[u] = (w0 + change)[:n_inputs]
+        feed_forward[:, u] = change[n_inputs:].reshape(n_conditions, n_ff)
+    return plastic, feed_forward
+
+
+@pytest.mark.parametrize("n_ff", [0, 6])
+@pytest.mark.parametrize("n_conditions", [1, 3])
+@pytest.mark.parametrize(
+    "penalties",
+    [
+        Penalties(plastic=0.05, row_sum=0.0, feed_forward=0.05),
+        Penalties(plastic=0.5, row_sum=2.0, feed_forward=0.01),
+        Penalties(plastic=0.02, row_sum=8.0, feed_forward=1.0),
+    ],
+)
+def test_equals_the_joint_regression(n_ff: int, n_conditions: int, penalties: Penalties) -> None:
+    data = make(n_ff, n_conditions)
+    plastic, feed_forward = solve(data.statistics(), data.target, data.inputs, data.initial, 7, penalties, 1)
+    expected, expected_ff = joint_regression(data, penalties, np.ones(4))
+    assert np.abs(expected - data.initial).max() > 1.0
+    # Gram matrices are float32: relative errors of 1e-7 grow by the condition number.
+    np.testing.assert_allclose(plastic, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
+    assert feed_forward.shape == (n_conditions, 5, n_ff)
+    if n_ff:
+        np.testing.assert_allclose(feed_forward, expected_ff, rtol=0, atol=2e-5 * np.abs(expected_ff).max())
+
+
+def test_discounted_trials_weigh_less() -> None:
+    old, new = make(seed=1), make(seed=2)
+    statistics = old.statistics()
+    statistics.discount(0.3)
+    for c in range(3):
+        statistics.add(c, new.traces[c], new.ff_traces[c], 1)
+    statistics.trials += 4
+    penalties = Penalties(plastic=0.05, row_sum=0.5, feed_forward=0.05)
+    plastic, feed_forward = solve(statistics, old.target, old.inputs, old.initial, 7, penalties, 1)
+    both = Data(
+        traces=np.concatenate([old.traces, new.traces], axis=1),
+        ff_traces=np.concatenate([old.ff_traces, new.ff_traces], axis=1),
+        target=old.target,
+        inputs=old.inputs,
+        initial=old.initial,
+    )
+    expected, expected_ff = joint_regression(both, penalties, np.repeat([0.3, 1.0], 4))
+    np.testing.assert_allclose(plastic, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
+    np.testing.assert_allclose(feed_forward, expected_ff, rtol=0, atol=2e-5 * np.abs(expected_ff).max())
+
+
+def test_trials_added_in_parts_are_the_same_as_at_once() -> None:
+    data = make()
+    whole, parts = data.statistics(), Statistics.empty(3, 30, 40, 6)
+    for c in range(3):
+        for k in range(0, 4, 2):
+            parts.add(c, data.traces[c, k : k + 2], data.ff_traces[c, k : k + 2], 1)
+    for name in ("gram", "cross", "ff_gram", "trace_sum", "ff_sum"):
+        np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-5)
+    np.testing.assert_array_equal(whole.gram, whole.gram.T)
+
+
+def test_threads_change_no_bit() -> None:
+    """With a pool wider than one tile of the Gram matrix and more neurons than one block."""
+    data = make(n_ff=6, n_conditions=2, n_pool=1100, n_neurons=150, n_trials=2)
+    penalties = Penalties(plastic=0.05, row_sum=0.5, feed_forward=0.05)
+    results = []
+    for threads in (1, 2, 5):
+        statistics = data.statistics(threads)
+        results.append((statistics.gram, *solve(statistics, data.target, data.inputs, data.initial, 7, penalties, threads)))
+    gram = np.einsum("cktp,cktq->pq", data.traces, data.traces, dtype=np.float64, optimize=True)
+    np.testing.assert_allclose(results[0][0], gram, rtol=1e-4)
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_strong_penalty_keeps_the_initial_weights() -> None:
+    data = make()
+    plastic, feed_forward = solve(
+        data.statistics(), data.target, data.inputs, data.initial, 7, Penalties(plastic=1e7, row_sum=0.0, feed_forward=1e7), 1
+    )
+    np.testing.assert_allclose(plastic, data.initial, atol=1e-4)
+    np.testing.assert_allclose(feed_forward, 0, atol=1e-4)
+
+
+def test_row_sum_penalty_holds_the_sums_of_each_kind() -> None:
+    data = make(n_ff=0)
+    plastic, _ = solve(
+        data.statistics(), data.target, data.inputs, data.initial, 7, Penalties(plastic=0.05, row_sum=1e4, feed_forward=1.0), 1
+    )
+    assert np.abs(plastic - data.initial).max() > 0.3
+    for part in (slice(0, 7), slice(7, 12)):
+        np.testing.assert_allclose(plastic[:, part].sum(axis=1), data.initial[:, part].sum(axis=1), atol=2e-2)
