@@ -59,7 +59,8 @@ class Training:
     def _validate(self, result: LoopResult) -> LoopResult:
         psth, (exc, inh) = frozen_psth(self.problem, self.rule.weights, self.validation_trials, FIRST_VALIDATION_TRIAL)
         correlation = mean_correlation(self.problem.smooth(psth), self.problem.rate_hz)
-        # Without any defined correlation (silent network) the newest weights count as the best.
-        if not correlation <= self.best_correlation:
-            self.best, self.best_correlation = self.rule.weights, correlation
+        # As long as no correlation was defined (silent network), the newest weights count as the best.
+        if correlation > self.best_correlation or self.best_correlation == float("-inf"):
+            self.best = self.rule.weights
+        self.best_correlation = max(self.best_correlation, correlation)  # NaN as the second argument is passed over
         return LoopResult(forcing=result.forcing, rate_exc_hz=exc, rate_inh_hz=inh, correlation=correlation, frozen=True)

@@ -67,7 +67,7 @@ def run(
     """
     store.require_absent(out, overwrite)
     net, wanted = store.load(network, Network), store.load(targets, Targets)
-    training = _training(net, wanted, config, threads)
+    training = make_training(net, wanted, config, threads)
     identity = {
         "train section of the config": store.json_sha256(config.model_dump(mode="json", exclude={"checkpoint_every_s"})),
         "network": store.content_sha256(network),
@@ -126,7 +126,8 @@ def run(
     return weights
 
 
-def _training(network: Network, targets: Targets, config: TrainConfig, threads: int | None) -> Training:
+def make_training(network: Network, targets: Targets, config: TrainConfig, threads: int | None) -> Training:
+    """Set up a training of this network on these targets."""
     bin_steps = round(targets.bin_size_s * 1e3 / network.dt_ms)
     if network.condition_names != targets.condition_names or network.window_steps != bin_steps * targets.n_bins:
         raise TrainingError(

@@ -1,0 +1,141 @@
+"""Both rules, driven loop by loop: the same bits for any number of threads and from any loop on, and they learn."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fitrec.learn.rule import LoopResult, frozen_psth, mean_correlation
+from fitrec.learn.training import Row, Training
+from fitrec.networks.weights import Weights
+from tests.tiny_fit import tiny_training
+
+RULES: dict[str, dict[str, Any]] = {
+    "ridge": {"rule": "ridge", "ridge": {"forcing": [1.0, 0.5, 0.2, 0.0, 0.0], "trials": 3, "correction_from": 2}},
+    "rls": {"rule": "rls", "rls": {"loops": 4, "rank": 4, "evaluate_every": 2, "scaling": "relative"}},
+    "rls, instantaneous": {"rule": "rls", "rls": {"loops": 3, "rank": 7, "static_current": "instantaneous"}},
+}
+
+
+def start(rule: str, threads: int | None = 1) -> Training:
+    return tiny_training(threads, validation_trials=2, **RULES[rule])
+
+
+def same(a: Weights, b: Weights) -> bool:
+    return bool(np.array_equal(a.plastic, b.plastic) and np.array_equal(a.feed_forward, b.feed_forward))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_threads_change_no_bit(rule: str) -> None:
+    one, two = start(rule, 1).rule, start(rule, 2).rule
+    for index in range(3):
+        results = one.loop(index), two.loop(index)
+        assert vars(results[0]) == pytest.approx(vars(results[1]), nan_ok=True, abs=0)
+        first, second = one.state(), two.state()
+        assert first.keys() == second.keys()
+        for name in first:
+            np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_continues_bit_for_bit_from_any_loop(rule: str) -> None:
+    whole = start(rule).rule
+    states = []
+    for index in range(whole.n_loops):
+        whole.loop(index)
+        states.append({name: values.copy() for name, values in whole.state().items()})
+    for finished in range(1, whole.n_loops):
+        resumed = start(rule).rule
+        resumed.restore({name: values.copy() for name, values in states[finished - 1].items()})
+        assert same(
+            resumed.weights, Weights(plastic=states[finished - 1]["plastic"], feed_forward=states[finished - 1]["feed_forward"])
+        )
+        for index in range(finished, whole.n_loops):
+            resumed.loop(index)
+        for name, values in resumed.state().items():
+            np.testing.assert_array_equal(values, states[-1][name], err_msg=f"{name}, resumed after loop {finished}")
+    assert any((states[0][name] != states[-1][name]).any() for name in ("plastic", "feed_forward"))
+
+
+@pytest.mark.parametrize("rule", ["ridge", "rls"])
+def test_every_loop_sees_trials_of_its_own(rule: str) -> None:
+    """The same loop twice gives the same result; another loop from the same state another one."""
+    training = start(rule)
+    training.rule.loop(0)
+    state = {name: values.copy() for name, values in training.rule.state().items()}
+    outcomes = []
+    for index in (1, 1, 2):
+        fresh = start(rule).rule
+        fresh.restore({name: values.copy() for name, values in state.items()})
+        outcomes.append((vars(fresh.loop(index)), fresh.weights))
+    assert same(outcomes[0][1], outcomes[1][1])
+    assert not same(outcomes[0][1], outcomes[2][1])
+
+
+def closed_loop_correlation(training: Training, weights: Weights, first_trial: int = 800_000) -> float:
+    psth, _ = frozen_psth(training.problem, weights, 30, first_trial)
+    return mean_correlation(training.problem.smooth(psth), training.problem.rate_hz)
+
+
+def test_ridge_learns() -> None:
+    training = start("ridge")
+    untrained = closed_loop_correlation(training, training.rule.weights)
+    rows: list[Row] = []
+    best = training.run(lambda _, row: rows.append(row))
+    trained = closed_loop_correlation(training, best)
+    print(f"untrained {untrained:.3f}, trained {trained:.3f}")  # shown with -rP
+    assert abs(untrained) < 0.2
+    assert trained > 0.6
+    assert [row["loop"] for row in rows] == [1, 2, 3, 4, 5]
+    assert [row["forcing"] for row in rows[:3]] == [1.0, 0.5, 0.2]
+    assert np.all(np.diff([row["seconds"] for row in rows]) >= 0)
+    assert training.best_correlation == max(row["correlation"] for row in rows if row["frozen"])
+    assert same(best, training.best)
+
+
+def test_rls_learns() -> None:
+    training = tiny_training(
+        validation_trials=4,
+        rule="rls",
+        rls={"loops": 20, "scaling": "relative", "penalty": 0.2, "penalty_row_sum": 0.0, "penalty_feed_forward": 0.2},
+    )
+    untrained = closed_loop_correlation(training, training.rule.weights)
+    trained = closed_loop_correlation(training, training.run(lambda *_: None))
+    print(f"untrained {untrained:.3f}, trained {trained:.3f}")  # shown with -rP
+    assert trained > untrained + 0.2
+
+
+def constant(training: Training, plastic: float) -> Weights:
+    """Equal plastic weights; -30 silences the trained neurons."""
+    initial = training.rule.weights
+    return Weights(plastic=np.full_like(initial.plastic, plastic), feed_forward=np.zeros_like(initial.feed_forward))
+
+
+def run_with(training: Training, weights: dict[int, Weights]) -> Weights:
+    """Run a training whose rule arrives at the given weights in these loops."""
+    rule, learn = training.rule, training.rule.loop
+
+    def loop(index: int) -> LoopResult:
+        result = learn(index)
+        rule.weights = weights.get(index, rule.weights)
+        return result
+
+    rule.loop = loop  # type: ignore[method-assign]
+    return training.run(lambda *_: None)
+
+
+@pytest.mark.parametrize("bad", [-30.0, 0.0])
+def test_the_best_weights_are_kept_not_the_last(bad: float) -> None:
+    """A silent network has no correlation at all, one without plastic input hardly any."""
+    training = start("ridge")
+    worse = constant(training, bad)
+    best = run_with(training, {4: worse})
+    assert not same(best, worse)
+    assert training.best_correlation == training.curve[3]["correlation"] > 0.5
+
+
+def test_without_any_correlation_the_newest_weights_are_taken() -> None:
+    training = start("ridge")
+    silent = {index: constant(training, -30.0 - index) for index in range(5)}
+    assert same(run_with(training, silent), silent[4])
+    assert training.best_correlation == float("-inf")
