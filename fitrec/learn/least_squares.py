@@ -14,10 +14,11 @@ each neuron solves an L x L system in its sub-block of G~, and v_c = A_c^-1 (X_c
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from fitrec.simulate.threads import thread_map
 
@@ -147,23 +148,24 @@ def solve(
     -------
     plastic : (neuron, input) float32
     feed_forward : (condition, neuron, ff) float32
+        NaN, as the plastic ones, for a neuron whose problem has no finite solution.
 
     """
     s, n = statistics, statistics.trials
     n_conditions, _, n_neurons = target.shape
     n_ff, n_inputs = s.ff_sum.shape[2], inputs.shape[1]
     gram = s.gram / np.float32(n)
-    scale = float(np.trace(gram)) / max(len(gram), 1)
+    scale = float(np.trace(gram)) / max(len(gram), 1) or 1.0  # when all are silent, any penalty keeps the initial weights
     moment = np.einsum("ctp,ctu->pu", s.trace_sum, target, optimize=True) / n
     ff_inverse, ff_moment = [], []
     if n_ff:
-        ff_scale = float(np.mean([np.trace(g) for g in s.ff_gram])) / n / n_ff * n_conditions
+        ff_scale = float(np.mean([np.trace(g) for g in s.ff_gram])) / n / n_ff * n_conditions or 1.0
         for c in range(n_conditions):
             cross = s.cross[c].astype(np.float64) / n
-            factor = cho_factor(s.ff_gram[c].astype(np.float64) / n + penalties.feed_forward * ff_scale * np.eye(n_ff))
+            factor = _factor(s.ff_gram[c].astype(np.float64) / n + penalties.feed_forward * ff_scale * np.eye(n_ff))
             ff_moment.append(s.ff_sum[c].T @ target[c] / n)
             ff_inverse.append(factor)
-            half = cho_solve(factor, cross.T)
+            half = cho_solve(factor, cross.T, check_finite=False)
             gram -= (cross @ half).astype(np.float32)
             moment -= half.T @ ff_moment[c]
 
@@ -177,7 +179,7 @@ def solve(
         for u in range(start, min(start + BLOCK, n_neurons)):
             block = gram[np.ix_(inputs[u], inputs[u])]
             missing = moment[inputs[u], u].astype(np.float32) - block @ initial[u]
-            plastic[u] = initial[u] + cho_solve(cho_factor(block + penalty, check_finite=False), missing, check_finite=False)
+            plastic[u] = initial[u] + cho_solve(_factor(block + penalty), missing, check_finite=False)
 
     thread_map(solve_block, range(0, n_neurons, BLOCK), threads)
     feed_forward = np.zeros((n_conditions, n_neurons, n_ff), np.float32)
@@ -185,5 +187,15 @@ def solve(
         spread = np.zeros((len(gram), n_neurons), np.float32)  # the weights as columns over the whole pool
         np.put_along_axis(spread, inputs.T, plastic.T, axis=0)
         for c in range(n_conditions):
-            feed_forward[c] = cho_solve(ff_inverse[c], ff_moment[c] - s.cross[c].T @ spread / n).T
+            rest = ff_moment[c] - s.cross[c].T @ spread / n
+            feed_forward[c] = cho_solve(ff_inverse[c], rest, check_finite=False).T
     return plastic, feed_forward
+
+
+def _factor(matrix: NDArray[Any]) -> tuple[NDArray[Any], bool]:
+    """Cholesky factor for `cho_solve`; NaN where the matrix has none, so that the weights tell."""
+    try:
+        factor, lower = cho_factor(matrix, check_finite=False)
+    except LinAlgError:
+        return np.full_like(matrix, np.nan), False
+    return factor, lower

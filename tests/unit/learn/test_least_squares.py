@@ -170,3 +170,32 @@ def test_row_sum_penalty_holds_the_sums_of_each_kind() -> None:
     assert np.abs(plastic - data.initial).max() > 0.3
     for part in (slice(0, 7), slice(7, 12)):
         np.testing.assert_allclose(plastic[:, part].sum(axis=1), data.initial[:, part].sum(axis=1), atol=2e-2)
+
+
+@pytest.mark.parametrize("n_ff", [0, 6])
+def test_silence_keeps_the_initial_weights(n_ff: int) -> None:
+    data = make(n_ff)
+    data.traces[:], data.ff_traces[:] = 0, 0
+    penalties = Penalties(plastic=0.05, row_sum=0.0, feed_forward=0.05)
+    plastic, feed_forward = solve(data.statistics(), data.target, data.inputs, data.initial, 7, penalties, 1)
+    np.testing.assert_array_equal(plastic, data.initial)
+    np.testing.assert_array_equal(feed_forward, 0)
+
+
+@pytest.mark.parametrize("damage", ["target", "initial", "gram"])
+def test_only_neurons_without_a_solution_get_nan(damage: str) -> None:
+    """The second neuron alone: its target or weight is NaN, or the Gram matrix of its inputs has a negative eigenvalue."""
+    data = make()
+    data.inputs[1, 0] = 39  # no other neuron listens to it
+    data.inputs[np.arange(5) != 1] = np.minimum(data.inputs[np.arange(5) != 1], 38)
+    statistics = data.statistics()
+    if damage == "target":
+        data.target[0, 3, 1] = np.nan
+    elif damage == "initial":
+        data.initial[1, 2] = np.nan
+    else:
+        statistics.gram[39, 39] = -1.0
+    penalties = Penalties(plastic=0.05, row_sum=0.0, feed_forward=0.05)
+    plastic, feed_forward = solve(statistics, data.target, data.inputs, data.initial, 7, penalties, 1)
+    bad = ~(np.isfinite(plastic).all(axis=1) & np.isfinite(feed_forward).all(axis=(0, 2)))
+    np.testing.assert_array_equal(np.flatnonzero(bad), [1])
