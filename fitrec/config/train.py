@@ -20,7 +20,9 @@ class Ridge(Section):
     penalty_row_sum: float = Field(0.0, ge=0, description="mu: penalty on the change of the summed E and summed I weights.")
     penalty_feed_forward: float = Field(0.05, gt=0, description="lambda_FF: L2 penalty of the feed-forward weights.")
     discount: float = Field(0.7, ge=0, le=1, description="Weight of the statistics of earlier loops.")
-    correction_gain: float = Field(0.4, ge=0, description="Gain of the target correction through the f-I curve; 0: none.")
+    correction_gain: float = Field(
+        1.0, ge=0, description="Gain of the first target correction through the f-I curve; it falls as 1/n. 0: none."
+    )
     correction_from: int = Field(3, ge=1, description="First loop (from 1) whose measured rates correct the targets.")
 
 
@@ -49,6 +51,12 @@ class TrainConfig(Section):
 
     rule: Literal["ridge", "rls"] = Field("ridge", description="Learning rule.")
     rate_floor_hz: float = Field(0.1, gt=0, description="Target rates below it are raised to it before they become drives.")
+    sharpening: int = Field(
+        3,
+        ge=0,
+        description="Iterations that sharpen the target rates before they become drives, because the network's PSTH is smoothed again "
+        "before it is compared; 0: none.",
+    )
     validation_trials: int = Field(
         10,
         ge=2,

@@ -16,8 +16,12 @@ from fitrec.simulate.threads import thread_map
 from fitrec.targets.drive import invert_fi
 from fitrec.targets.smoothing import smooth
 
-# The static current of a few trials is noisy; it is smoothed over this time, and averaged over loops.
+# The static current of a few trials is noisy (standard deviation 0.6 at any moment). Its time course is shared by the neurons, because
+# all sample the same populations: the mean of each neuron is kept, and of the deviations a few common modes.
 STATIC_SMOOTHING_S = 0.22
+STATIC_MODES = 4
+# Rates below this are too noisy to be told apart by their drives.
+LEAST_COMPARED_HZ = 0.5
 MAX_CORRECTION_STEP = 0.3
 
 
@@ -30,21 +34,22 @@ class DriveTargets:
         Running average of the trial-averaged static current.
     correction : (condition, time, trained) float64
         What was added to the f-I inverse because measured rates missed their targets.
-    measured_hz : (condition, time, trained) float64
-        Running average of the smoothed PSTHs the corrections are based on.
 
     """
 
-    def __init__(
-        self, rate_hz: NDArray[np.float64], fi_drive: NDArray[np.float64], fi_rate_hz: NDArray[np.float64], constant: NDArray[np.float32],
-        floor_hz: float, bin_s: float,
-    ) -> None:  # fmt: skip
-        self._curve = (fi_drive, fi_rate_hz)
-        self._rate_hz, self._floor_hz, self._bin_s = rate_hz, floor_hz, bin_s
-        self._needed = invert_fi(rate_hz, fi_drive, fi_rate_hz, floor_hz) - constant
-        self.static_current = np.zeros_like(rate_hz)
-        self.correction = np.zeros_like(rate_hz)
-        self.measured_hz = np.zeros_like(rate_hz)
+    def __init__(self, problem: Problem) -> None:
+        network = problem.simulator.network
+        self._curve = (network.fi_drive, network.fi_rate_hz)
+        self._rate_hz, self._bin_s = problem.rate_hz, problem.bin_s
+        # The target was smoothed once and the network's PSTH is smoothed again before the two are compared, so the network itself has to
+        # follow sharper rates: van Cittert's iteration undoes part of the blur, rates kept positive.
+        sharp = problem.rate_hz.copy()
+        for _ in range(problem.sharpening):
+            sharp = np.maximum(sharp + problem.rate_hz - problem.smooth(sharp), 0.5 * problem.rate_floor_hz)
+        self._needed = invert_fi(sharp, *self._curve, problem.rate_floor_hz) - network.drive[network.trained]
+        self._least_hz = max(problem.rate_floor_hz, LEAST_COMPARED_HZ)
+        self.static_current = np.zeros_like(sharp)
+        self.correction = np.zeros_like(sharp)
 
     def plastic_drive(self) -> NDArray[np.float64]:
         """(condition, time, trained): what the plastic inputs have to supply, in threshold units."""
@@ -53,15 +58,30 @@ class DriveTargets:
     def observe_static_current(self, current: NDArray[np.float64], weight: float) -> None:
         """Move the average of the static current towards a new trial average by `weight` (1: replace)."""
         smoothed = smooth(current, self._bin_s, "boxcar", STATIC_SMOOTHING_S, axis=1)
-        self.static_current += weight * (smoothed - self.static_current)
+        self.static_current += weight * (leading_modes(smoothed, STATIC_MODES) - self.static_current)
 
-    def observe_rates(self, psth_hz: NDArray[np.float64], weight: float, gain: float) -> None:
-        """Correct the targets through the f-I curve where the averaged PSTH (smoothed) misses its target."""
-        self.measured_hz += weight * (psth_hz - self.measured_hz)
-        # Rates below half a hertz are too noisy to be told apart by their inverse.
-        floor = max(self._floor_hz, 0.5)
-        missing = invert_fi(self._rate_hz, *self._curve, floor) - invert_fi(self.measured_hz, *self._curve, floor)
-        self.correction += gain * np.clip(missing, -MAX_CORRECTION_STEP, MAX_CORRECTION_STEP)
+    def observe_rates(self, psth_hz: NDArray[np.float64], gain: float) -> None:
+        """Correct the targets through the f-I curve where the smoothed PSTH misses its target.
+
+        With gains that fall as 1/n the correction averages the trial noise of all loops (Robbins & Monro 1951).
+        """
+        wanted, measured = (invert_fi(rate, *self._curve, self._least_hz) for rate in (self._rate_hz, psth_hz))
+        self.correction += gain * np.clip(wanted - measured, -MAX_CORRECTION_STEP, MAX_CORRECTION_STEP)
+
+
+def leading_modes(values: NDArray[np.float64], n_modes: int) -> NDArray[np.float64]:
+    """Keep each neuron's mean and the leading principal components of the deviations.
+
+    Parameters
+    ----------
+    values : (condition, time, neuron)
+
+    """
+    mean = values.mean(axis=(0, 1), keepdims=True)
+    deviations = (values - mean).reshape(-1, values.shape[2])
+    left, strength, right = np.linalg.svd(deviations, full_matrices=False)
+    kept = (left[:, :n_modes] * strength[:n_modes]) @ right[:n_modes]
+    return np.asarray(kept.reshape(values.shape) + mean)
 
 
 def measure_static_current(problem: Problem, weights: Weights, trials: int, first_trial: int) -> NDArray[np.float64]:

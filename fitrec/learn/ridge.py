@@ -39,9 +39,7 @@ class Ridge:
             feed_forward=np.zeros((n_conditions, n_trained, network.n_feed_forward), np.float32),
         )
         self._statistics = Statistics.empty(n_conditions, n_bins, len(self._pool), network.n_feed_forward)
-        self._drives = DriveTargets(
-            problem.rate_hz, network.fi_drive, network.fi_rate_hz, network.drive[network.trained], problem.rate_floor_hz, problem.bin_s
-        )
+        self._drives = DriveTargets(problem)
 
     def loop(self, index: int) -> LoopResult:
         """Run loop `index`: simulate with forcing, update the statistics and the targets, solve."""
@@ -64,8 +62,9 @@ class Ridge:
         self._statistics.trials += self._trials
         smoothed = problem.smooth(np.stack(psth))
         drives.observe_static_current(np.stack(current), weight=1.0 if index == 0 else 0.5)
-        if index + 1 >= self._correction_from and self._gain > 0:
-            drives.observe_rates(smoothed, weight=1.0 if index + 1 == self._correction_from else 0.5, gain=self._gain)
+        loops_corrected = index + 2 - self._correction_from
+        if loops_corrected > 0:
+            drives.observe_rates(smoothed, self._gain / loops_corrected)
         network = problem.simulator.network
         plastic, feed_forward = solve(
             self._statistics, drives.plastic_drive(), self._inputs, network.plastic_weight, network.n_plastic_exc, self._penalties,
@@ -100,7 +99,7 @@ class Ridge:
         return {
             "plastic": self.weights.plastic, "feed_forward": self.weights.feed_forward, "gram": s.gram, "cross": s.cross,
             "ff_gram": s.ff_gram, "trace_sum": s.trace_sum, "ff_sum": s.ff_sum, "trials": np.array(s.trials),
-            "static_current": d.static_current, "correction": d.correction, "measured_hz": d.measured_hz,
+            "static_current": d.static_current, "correction": d.correction,
         }  # fmt: skip
 
     def restore(self, state: Arrays) -> None:
@@ -109,4 +108,4 @@ class Ridge:
         s, d = self._statistics, self._drives
         s.gram, s.cross, s.ff_gram = state["gram"], state["cross"], state["ff_gram"]
         s.trace_sum, s.ff_sum, s.trials = state["trace_sum"], state["ff_sum"], float(state["trials"])
-        d.static_current, d.correction, d.measured_hz = state["static_current"], state["correction"], state["measured_hz"]
+        d.static_current, d.correction = state["static_current"], state["correction"]

@@ -43,14 +43,7 @@ class Rls:
             plastic=network.plastic_weight.copy(),
             feed_forward=np.zeros((network.n_conditions, n_trained, self._n_ff), np.float32),
         )
-        self._drives = DriveTargets(
-            problem.rate_hz,
-            network.fi_drive,
-            network.fi_rate_hz,
-            network.drive[network.trained],
-            problem.rate_floor_hz,
-            problem.bin_s,
-        )
+        self._drives = DriveTargets(problem)
         unit = self._mean_square_trace() if scaling == "relative" else 1.0
         p0 = initial_p(
             self._n_ff,

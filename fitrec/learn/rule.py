@@ -34,6 +34,8 @@ class Problem:
         Smooths (condition, time, trained) along time as the targets were smoothed.
     rate_floor_hz : float
         Target rates below it are raised to it before they become drives.
+    sharpening : int
+        Iterations that sharpen the target rates before they become drives; 0: none.
     threads : int or None
         Threads; results do not depend on them.
 
@@ -44,6 +46,7 @@ class Problem:
     bin_steps: int
     smooth: Callable[[NDArray[np.float64]], NDArray[np.float64]]
     rate_floor_hz: float
+    sharpening: int
     threads: int | None
 
     @property
