@@ -14,7 +14,7 @@ class SimulateConfig(Section):
         True, description="Add units no experimenter would keep: silent, nearly silent, lost, two neurons in one, noise."
     )
     stimuli: int = Field(3, ge=1, le=26, description="Number of stimuli, the conditions of the trials.")
-    trials_per_stimulus: int = Field(40, ge=1, description="Recorded trials of each stimulus, in random order.")
+    trials_per_stimulus: int = Field(60, ge=1, description="Recorded trials of each stimulus, in random order.")
     truth_trials: int = Field(200, ge=1, description="Further trials of each stimulus, whose mean is the truth.")
     before_s: float = Field(0.3, ge=0, description="Recorded time before each stimulus in seconds.")
     after_s: float = Field(1.1, gt=0, description="Recorded time from the beginning of each stimulus in seconds.")

@@ -27,8 +27,6 @@ class Fit:
         Text of ``config.yaml``.
     excluded : pandas.DataFrame or None
         The recording's ``unit_id``, ``reason``, ``detail`` of units left out; None when the recording is not at hand.
-    truth : dict or None
-        Comparison with the network that generated the recording, where there is one.
 
     """
 
@@ -42,7 +40,6 @@ class Fit:
     curve: pd.DataFrame | None = None
     config: str | None = None
     excluded: pd.DataFrame | None = None
-    truth: dict[str, Any] | None = None
     examples: int = 4
 
     @property

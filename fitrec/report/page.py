@@ -8,6 +8,7 @@ import fitrec
 from fitrec.report import rasters, sections, words
 from fitrec.report.fit import Fit
 from fitrec.report.svg import place
+from fitrec.report.truth import truth_section
 
 _MAX_ROWS = 2000
 
@@ -38,7 +39,7 @@ def render(fit: Fit) -> str:
         rasters=rasters.rasters(fit),
         spiking=sections.spiking(fit),
         training=sections.training(fit),
-        truth=None if fit.truth is None else words.flat(fit.truth),
+        truth=truth_section(fit),
         provenance=words.flat(fit.provenance),
         noted=_noted(fit),
         excluded=None if fit.excluded is None else fit.excluded.head(_MAX_ROWS).to_dict("records"),

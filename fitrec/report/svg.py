@@ -29,6 +29,7 @@ ROLES = {
     "model-light": "#eaae7f",
     "ceiling": "#8a8b8c",
     "baseline": "#b0b1b2",
+    "truth": "#101314",
 }
 
 FONT_PX = 11.5

@@ -30,8 +30,8 @@ def run(
     Parameters
     ----------
     fit_dir : Path
-        Folder of the fit: ``evaluation/`` must be there; ``fit/curve.csv``, ``fit/provenance.json``, ``config.yaml`` and
-        ``truth.json`` are shown where they are.
+        Folder of the fit: ``evaluation/`` must be there; ``fit/curve.csv``, ``fit/provenance.json`` and ``config.yaml``
+        are shown where they are.
     out : Path
         Folder to write ``index.html`` to.
     config : ReportConfig
@@ -60,7 +60,7 @@ def run(
     detail = _read_json(evaluation / "detail.json")
     targets = targets or (evaluation / detail["targets"]).resolve()
     recording = recording or targets.with_name("recording.zarr")
-    curve, config_file, truth = fit_dir / "fit" / "curve.csv", fit_dir / "config.yaml", fit_dir / "truth.json"
+    curve, config_file = fit_dir / "fit" / "curve.csv", fit_dir / "config.yaml"
     provenance = fit_dir / "fit" / "provenance.json"
     fit = Fit(
         title=config.title or summary["run"],
@@ -73,7 +73,6 @@ def run(
         curve=_read_csv(curve) if curve.exists() else None,
         config=config_file.read_text(encoding="utf-8") if config_file.exists() else None,
         excluded=store.load(recording, Recording).excluded if recording.exists() else None,
-        truth=_read_json(truth) if truth.exists() else None,
         examples=config.examples,
     )
     store.write_text(page, render(fit))

@@ -18,9 +18,20 @@ import pytest
 from fitrec import store
 from fitrec.config.evaluate import EvaluateConfig, ReportConfig
 from fitrec.errors import MissingFileError, StoreError
+from fitrec.evaluate.truth import Truth
 from fitrec.stages import evaluate, report
 from fitrec.targets.targets import Targets
-from tests.pipeline.synthetic_fit import FitFiles, network, recorded, stand_in_simulator, true_world, write_fit
+from tests.pipeline.synthetic_fit import (
+    BIN_S,
+    WINDOW_S,
+    FitFiles,
+    World,
+    network,
+    recorded,
+    stand_in_simulator,
+    true_world,
+    write_fit,
+)
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -31,24 +42,32 @@ def evaluated(root: Path, monkeypatch: pytest.MonkeyPatch, n_units: int, n_condi
     monkeypatch.setattr("fitrec.evaluate.simulated.Simulator", lambda net: None)
     monkeypatch.setattr("fitrec.simulate.trials.run_trials", stand_in_simulator(world, initial))
     files = write_fit(root, world)
-    evaluate_fit(files)
+    evaluate_fit(files, write_truth(root / "truth.zarr", world, store.load(files.targets, Targets)))
     return files
 
 
-def evaluate_fit(files: FitFiles) -> None:
+def write_truth(path: Path, world: World, targets: Targets) -> Path:
+    """The world's rates as the mean of 1000 trials."""
+    truth = Truth(
+        unit_id=targets.units["unit_id"].to_numpy(np.int64), condition_names=list(targets.condition_names),
+        counts=np.rint(world.rate_hz * BIN_S * 1000).astype(np.uint32), trials=1000, bin_size_s=BIN_S, t_start_s=WINDOW_S[0],
+    )  # fmt: skip
+    store.save(path, truth, {})
+    return path
+
+
+def evaluate_fit(files: FitFiles, truth: Path | None = None) -> None:
     config = EvaluateConfig(trials=20, ceiling_splits=10, extra_smoothing_s=[0.1])
     evaluate.run(
         files.network, files.targets, files.fit, files.folder / "evaluation", config, run_name="contrast <fit>",
-        config_hash="abc", recording=files.recording, overwrite=True,
+        config_hash="abc", recording=files.recording, truth=truth, overwrite=True,
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> FitFiles:
     with pytest.MonkeyPatch.context() as monkeypatch:
-        files = evaluated(tmp_path_factory.mktemp("report"), monkeypatch, 40, 3)
-    (files.folder / "truth.json").write_text(json.dumps({"rate_r": 0.93, "weights": {"r": 0.41}}))
-    return files
+        return evaluated(tmp_path_factory.mktemp("report"), monkeypatch, 40, 3)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +147,9 @@ def test_page_says_what_the_files_say(page: Path, files: FitFiles) -> None:
     assert "at least 0.1 Hz wanted" in text  # an excluded unit and its reason
     assert "no neuron stands for it" in text
     assert "&lt;probe &amp; co&gt;.nwb" in text  # the configuration, escaped
-    assert "0.93" in text
+    truth = pd.read_csv(files.folder / "evaluation" / "metrics.csv")["r_truth"]
+    assert f"correlates with the true one by {truth.median():.2f}" in text
+    assert "from 1000 further trials" in text
 
 
 def test_colours_follow_the_page(page: Path) -> None:
@@ -181,6 +202,7 @@ def test_rates_only_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "nothing could be held out" in text
     assert "Spikes, recorded beside simulated" not in parser.headings
     assert "By area" not in parser.headings
+    assert "Against the ground truth" not in parser.headings
 
 
 def test_silent_neurons_are_counted_in_the_headline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

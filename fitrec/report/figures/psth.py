@@ -19,6 +19,7 @@ def psth_panel(
     test_hz: NDArray[Any] | None,
     condition_names: list[str],
     alt: str,
+    role: str = "recorded",
 ) -> str:
     """Conditions side by side on one rate axis.
 
@@ -30,6 +31,8 @@ def psth_panel(
         Bin centres.
     model_hz, train_hz, test_hz : (condition, time)
         PSTHs in Hz; without test trials the training PSTH takes the place of the recording.
+    role : str
+        What `test_hz` is.
     condition_names : list of str
         Written above each condition when there are several.
 
@@ -44,12 +47,12 @@ def psth_panel(
         x = (time_s - time_s[0] + c * (span + gap))[::every]
         traces = [(model_hz, "model", 1.7)]
         traces = (
-            [(train_hz, "recorded-train", 1.1), (test_hz, "recorded", 1.5), *traces]
+            [(train_hz, "recorded-train", 1.1), (test_hz, role, 1.5), *traces]
             if test_hz is not None
             else [(train_hz, "recorded", 1.5), *traces]
         )
-        for values, role, width in traces:
-            ax.plot(x, values[c, ::every], color=ROLES[role], linewidth=width)
+        for values, colour, width in traces:
+            ax.plot(x, values[c, ::every], color=ROLES[colour], linewidth=width)
             finite = values[c][np.isfinite(values[c])]
             tallest = max(tallest, float(finite.max(initial=0.0)))
         if time_s[0] < 0 < time_s[-1]:
