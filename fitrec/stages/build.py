@@ -15,8 +15,6 @@ from fitrec.networks.plastic import assign_neurons, plastic_inputs
 from fitrec.simulate.untrained import network_fi, untrained_rates
 from fitrec.targets.targets import Targets
 
-VERSION = 1
-
 
 def run(
     targets: Path,

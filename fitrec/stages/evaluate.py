@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fitrec import store
 from fitrec.config.evaluate import EvaluateConfig
-from fitrec.errors import MissingFileError, NetworkError
+from fitrec.errors import MissingFileError, NetworkError, TargetsError
 from fitrec.evaluate.baselines import untrained_weights
 from fitrec.evaluate.ceiling import Smoother, poisson_ceiling, split_half_ceiling
 from fitrec.evaluate.psth import correlate
@@ -38,6 +38,9 @@ from fitrec.targets.smoothing import smooth
 from fitrec.targets.targets import Targets
 
 logger = logging.getLogger(__name__)
+
+# Enough to see that an untrained network has nothing of the recording.
+_UNTRAINED_TRIALS = 20
 
 
 def run(
@@ -99,7 +102,7 @@ def run(
     started = time.perf_counter()
     store.require_absent(out / "summary.json", overwrite)
     net, goal, weights = store.load(network, Network), store.load(targets, Targets), store.load(fit / "weights.zarr", Weights)
-    provenance = _read_provenance(fit / "provenance.json")
+    provenance = _read_provenance(fit / "provenance.json", targets)
     bin_steps = _check_match(net, goal, weights)
     smoother = _smoother(goal, goal.smoothing["width_s"])
     known = None if truth is None else store.load(truth, Truth)
@@ -114,7 +117,8 @@ def run(
     untrained_hz = None
     if config.baselines:
         logger.info("simulating the untrained network")
-        untrained_hz = smoother(per_unit(simulate_fit(untrained_weights(net)).rate_hz, net, goal), axis=1)
+        few = min(config.trials, _UNTRAINED_TRIALS)
+        untrained_hz = smoother(per_unit(simulate_fit(untrained_weights(net), trials=few).rate_hz, net, goal), axis=1)
 
     logger.info("ceilings from %d halvings of the test trials", config.ceiling_splits)
     ceiling = None
@@ -214,10 +218,16 @@ def run(
     return result
 
 
-def _read_provenance(path: Path) -> dict[str, Any]:
+def _read_provenance(path: Path, targets: Path) -> dict[str, Any]:
     if not path.exists():
         raise MissingFileError(f"{path} does not exist; train the network first")
-    return cast(dict[str, Any], json.loads(path.read_text()))
+    provenance = cast(dict[str, Any], json.loads(path.read_text()))
+    trained_on = provenance.get("inputs", {}).get("targets")
+    if trained_on is not None and trained_on != store.content_sha256(targets):
+        raise TargetsError(
+            f"{targets} is not the set of targets that {path.parent} was trained on (they changed after the fit began); train again"
+        )
+    return provenance
 
 
 def _check_match(net: Network, goal: Targets, weights: Weights) -> int:

@@ -29,7 +29,6 @@ from fitrec.targets.targets import Targets
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1
 _PACKAGES = ("numpy", "scipy", "numba", "zarr")
 
 
@@ -101,6 +100,10 @@ def run(
             written = time.monotonic()
 
     weights = training.run(after_loop)
+    if store.content_sha256(targets) != identity["set of targets"]:
+        raise TrainingError(
+            f"{targets} changed while the network was being trained on it; train again, and leave the targets alone meanwhile"
+        )
     provenance = {
         "rule": training.rule.name,
         "device": device,
@@ -123,6 +126,8 @@ def run(
         store.save(folder / "weights.zarr", weights, attributes)
         store.write_csv(folder / "curve.csv", pd.DataFrame(training.curve))
         store.write_json(folder / "provenance.json", provenance)
+    if checkpoints is not None:
+        remove_all(checkpoints)  # they have served; later inputs must not meet them
     return weights
 
 

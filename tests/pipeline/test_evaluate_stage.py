@@ -10,7 +10,7 @@ import pytest
 
 from fitrec import store
 from fitrec.config.evaluate import EvaluateConfig
-from fitrec.errors import MissingFileError, NetworkError, StoreError
+from fitrec.errors import MissingFileError, NetworkError, StoreError, TargetsError
 from fitrec.evaluate.activity import Activity
 from fitrec.networks.network import Network
 from fitrec.stages import evaluate
@@ -129,7 +129,7 @@ def test_batches_do_not_change_the_result(files: FitFiles, tmp_path: Path, monke
     monkeypatch.setattr(trials, "run_trials", counting)
     monkeypatch.setattr("fitrec.evaluate.simulated._BATCH_BYTES", 7 * (2 * 60 * 36 + 8 * 250))
     result = run(files, tmp_path / "evaluation")
-    assert set(calls) == {7, 60 % 7}
+    assert set(calls) == {7, 60 % 7, 20 % 7}  # the untrained network runs 20
     assert result["psth_r_test"]["median"] > 0.6
 
 
@@ -175,5 +175,16 @@ def test_refuses_what_does_not_belong_together(files: FitFiles, tmp_path: Path) 
             run(files, tmp_path / "e")
     (files.fit / "provenance.json").unlink()
     with pytest.raises(MissingFileError, match="train the network first"):
+        run(files, tmp_path / "e")
+    assert not (tmp_path / "e").exists()
+
+
+def test_refuses_targets_that_changed_after_the_fit_began(files: FitFiles, tmp_path: Path) -> None:
+    provenance = json.loads((files.fit / "provenance.json").read_text())
+    provenance["inputs"] = {"targets": store.content_sha256(files.targets)}
+    (files.fit / "provenance.json").write_text(json.dumps(provenance))
+    goal = store.load(files.targets, Targets)
+    store.save(files.targets, dataclasses.replace(goal, rate_hz=goal.rate_hz + 0.1), {}, overwrite=True)
+    with pytest.raises(TargetsError, match="changed after the fit began"):
         run(files, tmp_path / "e")
     assert not (tmp_path / "e").exists()
