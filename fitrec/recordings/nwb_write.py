@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 from pynwb import NWBHDF5IO, NWBFile
@@ -50,5 +51,6 @@ def write_nwb(path: Path, recording: Recording, observed_s: NDArray[np.float64],
         nwb.add_trial_column(name, _DESCRIPTIONS[name])
     for trial in trials.to_dict("records"):
         nwb.add_trial(**{str(name): value for name, value in trial.items()})
-    with NWBHDF5IO(str(path), "w") as file:
-        file.write(nwb)
+    # As an open file: a path that does not end in .nwb, such as a temporary one, would be warned about.
+    with h5py.File(path, "w") as file, NWBHDF5IO(file=file, mode="w") as io:
+        io.write(nwb)
