@@ -93,7 +93,7 @@ def test_an_unusable_p_is_noticed_and_its_neuron_named(damage: str) -> None:
     samples = poisson_samples(5, 12, 12)
     p0, weights = problem(12, 12, 0, 3)
     state = start(samples, p0, weights, 4, np.float32)
-    state.p[1] *= {"indefinite": -1.0, "nan": np.nan, "infinite": np.inf}[damage]
+    state.p[1] = {"indefinite": -state.p[1], "nan": np.nan, "infinite": np.inf}[damage]
     assert learn(state, samples, range(5))[1] == 1
     np.testing.assert_array_equal(state.weights[1], weights[1].astype(np.float32))
 

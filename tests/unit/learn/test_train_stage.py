@@ -19,7 +19,7 @@ from fitrec.errors import StoreError, TrainingError
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
 from fitrec.stages import train
-from fitrec.store.checkpoints import Checkpoint, read_newest, write_checkpoint
+from fitrec.store.checkpoints import Checkpoint, read_newest, remove_all, write_checkpoint
 from tests.tiny_fit import tiny_network, tiny_targets
 
 RULES: dict[str, dict[str, Any]] = {
@@ -167,6 +167,17 @@ def test_a_damaged_checkpoint_is_passed_over(
     assert "loop-000003.npz is damaged" in warnings[0]
     assert any("resumed after loop 2 of 4" in record.getMessage() for record in caplog.records)
     assert store.content_sha256(tmp_path / "fit" / "weights.zarr") == uninterrupted["ridge"]
+
+
+def test_the_two_newest_are_kept(tmp_path: Path) -> None:
+    for loops in (1, 2, 9, 10, 11):
+        write_checkpoint(tmp_path, Checkpoint(loops=loops, identity={}, values={}, arrays={}))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["loop-000010.npz", "loop-000011.npz"]
+    newest = read_newest(tmp_path, {})
+    assert newest is not None
+    assert newest.loops == 11
+    remove_all(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "flipped", "not a zip", "another zip"])

@@ -57,6 +57,20 @@ def test_a_rule_continues_bit_for_bit_from_any_loop(rule: str) -> None:
     assert any((states[0][name] != states[-1][name]).any() for name in ("plastic", "feed_forward"))
 
 
+def test_holding_back_updates_changes_the_speed_not_the_rule() -> None:
+    """25 updates per trial are no multiple of 4 or 16: what is held back at a trial's end is applied there."""
+    states = []
+    for rank in (1, 4, 16):
+        rule = tiny_training(rule="rls", rls={"loops": 1, "rank": rank, "penalty_row_sum": 0.0}).rule
+        rule.loop(0)
+        states.append(rule.state())
+    start_p = np.eye(states[0]["p"].shape[1]) / 0.04
+    assert np.abs(states[0]["p"] - start_p).max() > 0.5
+    for other in states[1:]:
+        np.testing.assert_allclose(other["p"], states[0]["p"], atol=2e-3)
+        np.testing.assert_allclose(other["plastic"], states[0]["plastic"], atol=1e-4)
+
+
 @pytest.mark.parametrize("rule", ["ridge", "rls"])
 def test_every_loop_sees_trials_of_its_own(rule: str) -> None:
     """The same loop twice gives the same result; another loop from the same state another one."""

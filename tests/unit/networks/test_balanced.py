@@ -45,6 +45,15 @@ def test_in_degree_is_exact_from_each_population() -> None:
     assert out_degree.min() < out_degree.max()
 
 
+def test_exc_and_inh_sources_are_drawn_independently() -> None:
+    pre, post = pairs(draw("in", n_exc=50, n_inh=50))
+    exc, inh = np.zeros((50, 100), bool), np.zeros((50, 100), bool)
+    exc[pre[pre < 50], post[pre < 50]] = True
+    inh[pre[pre >= 50] - 50, post[pre >= 50]] = True
+    p = 12 / 50
+    assert (exc & inh).mean() == pytest.approx(p * p, abs=4 * np.sqrt(p * p / exc.size))
+
+
 @pytest.mark.parametrize("degree", ["out", "in"])
 def test_every_target_is_equally_likely(degree: str) -> None:
     n, k, draws = 20, 4, 400
