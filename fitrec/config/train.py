@@ -32,8 +32,8 @@ class Rls(Section):
     loops: int = Field(100, ge=1, description="Passes over all conditions.")
     scaling: Literal["published", "relative"] = Field(
         "published",
-        description="'published': penalties in absolute units (traces in 1/ms); 'relative': times the squared trace of an input summed over "
-        "one trial of all conditions.",
+        description="'published': penalties in absolute units (traces in 1/ms); 'relative': times the squared trace of an "
+        "input summed over one trial of all conditions.",
     )
     penalty: float = Field(0.04, gt=0, description="lambda: L2 penalty around the initial weights.")
     penalty_row_sum: float = Field(8.0, ge=0, description="mu: penalty on the change of the summed E and summed I weights.")
@@ -54,8 +54,8 @@ class TrainConfig(Section):
     sharpening: int = Field(
         3,
         ge=0,
-        description="Iterations that sharpen the target rates before they become drives, because the network's PSTH is smoothed again "
-        "before it is compared; 0: none.",
+        description="Iterations that sharpen the target rates before they become drives, because the network's PSTH is "
+        "smoothed again before it is compared; 0: none.",
     )
     validation_trials: int = Field(
         10,

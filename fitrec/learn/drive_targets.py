@@ -1,8 +1,8 @@
 """From target rates to the plastic drive each trained neuron needs.
 
-The total drive comes from the f-I curve measured in the untrained network; the plastic inputs have to supply what the constant drive and
-the trial average of the static current do not. The instantaneous static current stays out: its fluctuations (standard deviation 0.6) would
-drown the modulation of the target (0.05 to 0.1).
+The total drive comes from the f-I curve measured in the untrained network; the plastic inputs have to supply what the constant
+drive and the trial average of the static current do not. The instantaneous static current stays out: its fluctuations (standard
+deviation 0.6) would drown the modulation of the target (0.05 to 0.1).
 """
 
 import numpy as np
@@ -16,8 +16,8 @@ from fitrec.simulate.threads import thread_map
 from fitrec.targets.drive import invert_fi
 from fitrec.targets.smoothing import smooth
 
-# The static current of a few trials is noisy (standard deviation 0.6 at any moment). Its time course is shared by the neurons, because
-# all sample the same populations: the mean of each neuron is kept, and of the deviations a few common modes.
+# The static current of a few trials is noisy (standard deviation 0.6 at any moment). Its time course is shared by the neurons,
+# because all sample the same populations: the mean of each neuron is kept, and of the deviations a few common modes.
 STATIC_SMOOTHING_S = 0.22
 STATIC_MODES = 4
 # Rates below this are too noisy to be told apart by their drives.
@@ -41,8 +41,8 @@ class DriveTargets:
         network = problem.simulator.network
         self._curve = (network.fi_drive, network.fi_rate_hz)
         self._rate_hz, self._bin_s = problem.rate_hz, problem.bin_s
-        # The target was smoothed once and the network's PSTH is smoothed again before the two are compared, so the network itself has to
-        # follow sharper rates: van Cittert's iteration undoes part of the blur, rates kept positive.
+        # The target was smoothed once and the network's PSTH is smoothed again before the two are compared, so the network itself
+        # has to follow sharper rates: van Cittert's iteration undoes part of the blur, rates kept positive.
         sharp = problem.rate_hz.copy()
         for _ in range(problem.sharpening):
             sharp = np.maximum(sharp + problem.rate_hz - problem.smooth(sharp), 0.5 * problem.rate_floor_hz)
@@ -85,7 +85,7 @@ def leading_modes(values: NDArray[np.float64], n_modes: int) -> NDArray[np.float
 
 
 def measure_static_current(problem: Problem, weights: Weights, trials: int, first_trial: int) -> NDArray[np.float64]:
-    """Static current of the trained neurons without plastic inputs, averaged over trials and time: where the targets start from.
+    """Measure the static current of the trained neurons without plastic inputs: where the targets start from.
 
     Returns
     -------

@@ -1,8 +1,8 @@
 """Batch least squares with annealed teacher forcing (DESIGN section 5).
 
-RLS solves, neuron by neuron, the regression of the wanted drive on the presynaptic traces, online, while the traces drift with the
-weights. This rule does the regression itself: run trials with frozen weights and the trained neurons partly driven by their targets,
-collect the traces, solve all regressions at once, lower the forcing, repeat.
+RLS solves, neuron by neuron, the regression of the wanted drive on the presynaptic traces, online, while the traces drift with
+the weights. This rule does the regression itself: run trials with frozen weights and the trained neurons partly driven by their
+targets, collect the traces, solve all regressions at once, lower the forcing, repeat.
 """
 
 import numpy as np
@@ -24,9 +24,16 @@ class Ridge:
     name = "ridge"
 
     def __init__(
-        self, problem: Problem, *, forcing: list[float], trials: int, penalties: Penalties, discount: float, correction_gain: float,
+        self,
+        problem: Problem,
+        *,
+        forcing: list[float],
+        trials: int,
+        penalties: Penalties,
+        discount: float,
+        correction_gain: float,
         correction_from: int,
-    ) -> None:  # fmt: skip
+    ) -> None:
         network = problem.simulator.network
         self._problem, self._forcing, self._trials, self._penalties = problem, forcing, trials, penalties
         self._discount, self._gain, self._correction_from = discount, correction_gain, correction_from
@@ -67,15 +74,23 @@ class Ridge:
             drives.observe_rates(smoothed, self._gain / loops_corrected)
         network = problem.simulator.network
         plastic, feed_forward = solve(
-            self._statistics, drives.plastic_drive(), self._inputs, network.plastic_weight, network.n_plastic_exc, self._penalties,
+            self._statistics,
+            drives.plastic_drive(),
+            self._inputs,
+            network.plastic_weight,
+            network.n_plastic_exc,
+            self._penalties,
             problem.threads,
-        )  # fmt: skip
+        )
         self.weights = Weights(plastic=plastic, feed_forward=feed_forward)
         exc, inh = np.mean(rates, axis=0)
         return LoopResult(
-            forcing=forcing, rate_exc_hz=float(exc), rate_inh_hz=float(inh),
-            correlation=mean_correlation(smoothed, problem.rate_hz), frozen=False,
-        )  # fmt: skip
+            forcing=forcing,
+            rate_exc_hz=float(exc),
+            rate_inh_hz=float(inh),
+            correlation=mean_correlation(smoothed, problem.rate_hz),
+            frozen=False,
+        )
 
     def validates(self, index: int) -> bool:
         """Return True from the loop before the first closed loop on: earlier weights were solved for other inputs."""
@@ -97,10 +112,17 @@ class Ridge:
         """Return weights, statistics and refined targets."""
         s, d = self._statistics, self._drives
         return {
-            "plastic": self.weights.plastic, "feed_forward": self.weights.feed_forward, "gram": s.gram, "cross": s.cross,
-            "ff_gram": s.ff_gram, "trace_sum": s.trace_sum, "ff_sum": s.ff_sum, "trials": np.array(s.trials),
-            "static_current": d.static_current, "correction": d.correction,
-        }  # fmt: skip
+            "plastic": self.weights.plastic,
+            "feed_forward": self.weights.feed_forward,
+            "gram": s.gram,
+            "cross": s.cross,
+            "ff_gram": s.ff_gram,
+            "trace_sum": s.trace_sum,
+            "ff_sum": s.ff_sum,
+            "trials": np.array(s.trials),
+            "static_current": d.static_current,
+            "correction": d.correction,
+        }
 
     def restore(self, state: Arrays) -> None:
         """Continue from a state."""
