@@ -1,1 +1,1 @@
-"""The numerical kernels: `reference` (NumPy, float64, readable) and `cpu` (numba), with the same names and the same arguments."""
+"""The numerical kernels: `reference` (NumPy, float64, readable) and `cpu` (numba), which the tests hold against each other."""
