@@ -1,7 +1,7 @@
 """Declares what the arrays of a domain object mean: their axes and units.
 
-Domain objects (Recording, Targets, Network, ...) are frozen dataclasses of arrays. Each array field is declared with `array(...)`,
-so that its axes and units stand once, beside its name, and the store writes them as `dimension_names` and `units`.
+Domain objects (Recording, Targets, Network, ...) are frozen dataclasses of arrays. Each array field is declared with
+`array(...)`, so that its axes and units stand once, beside its name, and the store writes them as `dimension_names` and `units`.
 """
 
 import dataclasses

@@ -16,10 +16,8 @@ from fitrec.simulate.threads import thread_map
 from fitrec.targets.drive import invert_fi
 from fitrec.targets.smoothing import smooth
 
-# The static current of a few trials is noisy (standard deviation 0.6 at any moment). Its time course is shared by the neurons,
-# because all sample the same populations: the mean of each neuron is kept, and of the deviations a few common modes.
+# The static current of a few trials is noisy (standard deviation 0.6 at any moment): it is smoothed, and averaged over loops.
 STATIC_SMOOTHING_S = 0.22
-STATIC_MODES = 4
 # Rates below this are too noisy to be told apart by their drives.
 LEAST_COMPARED_HZ = 0.5
 MAX_CORRECTION_STEP = 0.3
@@ -58,7 +56,7 @@ class DriveTargets:
     def observe_static_current(self, current: NDArray[np.float64], weight: float) -> None:
         """Move the average of the static current towards a new trial average by `weight` (1: replace)."""
         smoothed = smooth(current, self._bin_s, "boxcar", STATIC_SMOOTHING_S, axis=1)
-        self.static_current += weight * (leading_modes(smoothed, STATIC_MODES) - self.static_current)
+        self.static_current += weight * (smoothed - self.static_current)
 
     def observe_rates(self, psth_hz: NDArray[np.float64], gain: float) -> None:
         """Correct the targets through the f-I curve where the smoothed PSTH misses its target.
@@ -67,21 +65,6 @@ class DriveTargets:
         """
         wanted, measured = (invert_fi(rate, *self._curve, self._least_hz) for rate in (self._rate_hz, psth_hz))
         self.correction += gain * np.clip(wanted - measured, -MAX_CORRECTION_STEP, MAX_CORRECTION_STEP)
-
-
-def leading_modes(values: NDArray[np.float64], n_modes: int) -> NDArray[np.float64]:
-    """Keep each neuron's mean and the leading principal components of the deviations.
-
-    Parameters
-    ----------
-    values : (condition, time, neuron)
-
-    """
-    mean = values.mean(axis=(0, 1), keepdims=True)
-    deviations = (values - mean).reshape(-1, values.shape[2])
-    left, strength, right = np.linalg.svd(deviations, full_matrices=False)
-    kept = (left[:, :n_modes] * strength[:n_modes]) @ right[:n_modes]
-    return np.asarray(kept.reshape(values.shape) + mean)
 
 
 def measure_static_current(problem: Problem, weights: Weights, trials: int, first_trial: int) -> NDArray[np.float64]:

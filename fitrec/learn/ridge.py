@@ -29,13 +29,15 @@ class Ridge:
         *,
         forcing: list[float],
         trials: int,
+        closed_loop_trials: int,
         penalties: Penalties,
         discount: float,
         correction_gain: float,
         correction_from: int,
     ) -> None:
         network = problem.simulator.network
-        self._problem, self._forcing, self._trials, self._penalties = problem, forcing, trials, penalties
+        self._problem, self._forcing, self._penalties = problem, forcing, penalties
+        self._trials = [trials if alpha > 0 else closed_loop_trials for alpha in forcing]
         self._discount, self._gain, self._correction_from = discount, correction_gain, correction_from
         self.n_loops = len(forcing)
         n_conditions, n_bins, n_trained = problem.rate_hz.shape
@@ -52,8 +54,7 @@ class Ridge:
         """Run loop `index`: simulate with forcing, update the statistics and the targets, solve."""
         problem, drives = self._problem, self._drives
         if index == 0:
-            first = self.n_loops * self._trials
-            drives.static_current[:] = measure_static_current(problem, self.weights, STATIC_TRIALS, first)
+            drives.static_current[:] = measure_static_current(problem, self.weights, STATIC_TRIALS, sum(self._trials))
         forcing = self._forcing[index]
         wanted = drives.plastic_drive()
         self._statistics.discount(self._discount)
@@ -66,9 +67,9 @@ class Ridge:
             psth.append(np.mean([r.counts[:, trained] for r in records], axis=0) / problem.bin_s)
             current.append(np.mean([r.static_current[:, trained] for r in records], axis=0, dtype=np.float64))
             rates.append(mean_rates(problem, records))
-        self._statistics.trials += self._trials
+        self._statistics.trials += self._trials[index]
         smoothed = problem.smooth(np.stack(psth))
-        drives.observe_static_current(np.stack(current), weight=1.0 if index == 0 else 0.5)
+        drives.observe_static_current(np.stack(current), self._averaging(index))
         loops_corrected = index + 2 - self._correction_from
         if loops_corrected > 0:
             drives.observe_rates(smoothed, self._gain / loops_corrected)
@@ -96,6 +97,13 @@ class Ridge:
         """Return True from the loop before the first closed loop on: earlier weights were solved for other inputs."""
         return index + 1 == self.n_loops or self._forcing[index + 1] == 0.0
 
+    def _averaging(self, index: int) -> float:
+        """Weight of this loop's static current in the average: closed loops count by trials, forced ones are soon forgotten."""
+        if self._forcing[index] > 0:
+            return 1.0 if index == 0 else 0.5
+        closed = sum(n for n, alpha in zip(self._trials[: index + 1], self._forcing, strict=False) if alpha == 0)
+        return self._trials[index] / (self._trials[0] + closed)
+
     def _forced_trials(self, condition: int, index: int, forcing: float, wanted: NDArray[np.float64]) -> list[TrialRecord]:
         simulator = self._problem.simulator
         wiring = simulator.wiring(self.weights, condition)
@@ -106,7 +114,8 @@ class Ridge:
                 wiring, condition, trial, chunk_steps=self._problem.bin_steps, own=1.0 - forcing, forced=forced, traces=True
             )
 
-        return thread_map(run, range(index * self._trials, (index + 1) * self._trials), self._problem.threads)
+        first = sum(self._trials[:index])
+        return thread_map(run, range(first, first + self._trials[index]), self._problem.threads)
 
     def state(self) -> Arrays:
         """Return weights, statistics and refined targets."""

@@ -225,7 +225,8 @@ def _read_provenance(path: Path, targets: Path) -> dict[str, Any]:
     trained_on = provenance.get("inputs", {}).get("targets")
     if trained_on is not None and trained_on != store.content_sha256(targets):
         raise TargetsError(
-            f"{targets} is not the set of targets that {path.parent} was trained on (they changed after the fit began); train again"
+            f"{targets} is not the set of targets that {path.parent} was trained on (they changed after the fit began); "
+            "train again"
         )
     return provenance
 
