@@ -23,7 +23,10 @@ from fitrec.store.checkpoints import Checkpoint, read_newest, remove_all, write_
 from tests.tiny_fit import tiny_network, tiny_targets
 
 RULES: dict[str, dict[str, Any]] = {
-    "ridge": {"rule": "ridge", "ridge": {"forcing": [1.0, 0.5, 0.0, 0.0], "trials": 2, "correction_from": 2}},
+    "ridge": {
+        "rule": "ridge",
+        "ridge": {"forcing": [1.0, 0.5, 0.0, 0.0], "trials": 2, "closed_loop_trials": 3, "correction_from": 2},
+    },
     "rls": {"rule": "rls", "rls": {"loops": 4, "rank": 4, "evaluate_every": 2}},
 }
 
