@@ -11,7 +11,7 @@ class Ridge(Section):
     """Batch least squares with annealed teacher forcing. Penalties are relative to the mean square of the presynaptic traces."""
 
     forcing: list[float] = Field(
-        [1.0, 0.5, 0.3, 0.0, 0.0, 0.0],
+        [1.0, 0.5, 0.3, 0.0, 0.0, 0.0, 0.0],
         min_length=1,
         description="Teacher forcing of each loop, from 1 (targets only) to 0 (closed loop).",
     )
@@ -55,10 +55,10 @@ class TrainConfig(Section):
     rule: Literal["ridge", "rls"] = Field("ridge", description="Learning rule.")
     rate_floor_hz: float = Field(0.1, gt=0, description="Target rates below it are raised to it before they become drives.")
     sharpening: int = Field(
-        3,
+        0,
         ge=0,
         description="Iterations that sharpen the target rates before they become drives, because the network's PSTH is "
-        "smoothed again before it is compared; 0: none.",
+        "smoothed again before it is compared; helps networks that can follow (feed-forward input), hurts others. 0: none.",
     )
     validation_trials: int = Field(
         10,

@@ -191,7 +191,6 @@ class Simulator:
         trial: int,
         *,
         chunk_steps: int,
-        n_chunks: int | None = None,
         own: float = 1.0,
         forced: NDArray[np.float32] | None = None,
         traces: bool = False,
@@ -203,8 +202,6 @@ class Simulator:
         ----------
         chunk_steps : int
             Steps per chunk of the window, the resolution of all that is recorded.
-        n_chunks : int, optional
-            Chunks to simulate; as many as fit in the window by default.
         own : float
             Weight of each neuron's own plastic current: 1 - teacher forcing.
         forced : (chunk, trained) float32, optional
@@ -215,12 +212,13 @@ class Simulator:
         """
         net = self.network
         n, n_ff = net.n_neurons, net.n_feed_forward
-        chunks = net.window_steps // chunk_steps if n_chunks is None else n_chunks
+        chunks = net.window_steps // chunk_steps
         counts = np.zeros((chunks, n), np.uint16)
         rows = chunks if traces else 0
         trace, ff_trace, current = np.zeros((rows, n), F), np.zeros((rows, n_ff), F), np.zeros((rows, n), F)
         power = self.trace_power(max(chunk_steps, net.window_start_step))
-        capacity = n * 4 if spikes else 0
+        # Room for 25 Hz on average; a trial with more spikes is run again.
+        capacity = int(n * (1 + 0.025 * net.window_steps * net.dt_ms)) if spikes else 0
         while True:
             recorder = lif.Recorder(
                 spike_step=np.empty(capacity, np.int32),
