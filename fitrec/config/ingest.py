@@ -26,8 +26,10 @@ class RecordingSource(Section):
 class NwbOptions(Section):
     """How to read an NWB file."""
 
-    trials: str = Field(
-        "trials", description="Name of the trial or interval table (nwbfile.trials or a table in nwbfile.intervals)."
+    trials: str | None = Field(
+        None,
+        description="Name of the trial or interval table (nwbfile.trials or a table in nwbfile.intervals). When left out: "
+        "'trials', or else the table that begins first, which the log then names.",
     )
 
 

@@ -35,7 +35,7 @@ def is_nwb(path: Path) -> bool:
         return "nwb_version" in file.attrs
 
 
-def read_nwb(path: Path, *, name: str, trials: str, spikes_outside_intervals: Literal["fail", "drop"]) -> Recording:
+def read_nwb(path: Path, *, name: str, trials: str | None, spikes_outside_intervals: Literal["fail", "drop"]) -> Recording:
     """Read units and one trial table.
 
     Parameters
@@ -44,8 +44,9 @@ def read_nwb(path: Path, *, name: str, trials: str, spikes_outside_intervals: Li
         The file.
     name : str
         Name of the recording.
-    trials : str
-        Name of the trial table: ``trials``, or a table in ``nwbfile.intervals``.
+    trials : str or None
+        Name of the trial table: ``trials``, or a table in ``nwbfile.intervals``. None takes ``trials``, or else the table
+        that begins first, and logs a warning if there are others.
     spikes_outside_intervals : "fail" or "drop"
         What to do with spikes outside a unit's ``obs_intervals``; dropped ones are counted in the column ``spikes_dropped``.
 
@@ -70,7 +71,7 @@ def read_nwb(path: Path, *, name: str, trials: str, spikes_outside_intervals: Li
     return recording
 
 
-def _read(nwb: "NWBFile", path: Path, name: str, trials: str, outside: Literal["fail", "drop"]) -> Recording:
+def _read(nwb: "NWBFile", path: Path, name: str, wanted: str | None, outside: Literal["fail", "drop"]) -> Recording:
     units = nwb.units
     if units is None or len(units) == 0:
         raise RecordingError(f"{path} holds no units; fitrec fits sorted spikes, so sort the recording first")
@@ -78,7 +79,7 @@ def _read(nwb: "NWBFile", path: Path, name: str, trials: str, outside: Literal["
         raise RecordingError(f"the units table of {path} has no spike_times; it has {', '.join(units.colnames)}")
     unit_ids = np.asarray(units.id.data[:], np.int64)
     check_units(unit_ids, str(path))
-    trial_table = _trials(nwb, trials, path)
+    trials, trial_table = _trials(nwb, wanted, path)
     check_trials(trial_table, f"table {trials} of {path}")
     index = units["spike_times"]
     times_s = np.asarray(index.target.data[:], np.float64)
@@ -150,14 +151,19 @@ def _inside(
     return keep
 
 
-def _trials(nwb: "NWBFile", name: str, path: Path) -> pd.DataFrame:
+def _trials(nwb: "NWBFile", name: str | None, path: Path) -> tuple[str, pd.DataFrame]:
     tables: dict[str, DynamicTable] = dict(nwb.intervals or {})
     if nwb.trials is not None:
         tables["trials"] = nwb.trials
+    candidates = ", ".join(f"{key} ({len(table)} rows)" for key, table in tables.items()) or "none at all"
+    if name is None:
+        filled = {key: table for key, table in tables.items() if len(table)}
+        name = "trials" if "trials" in filled or not filled else min(filled, key=lambda key: filled[key]["start_time"][0])
+        if len(filled) > 1 and name != "trials":
+            _log.warning("%s has several trial tables: %s; taking %s, name another by nwb.trials", path.name, candidates, name)
     if name not in tables:
-        candidates = ", ".join(f"{key} ({len(table)} rows)" for key, table in tables.items()) or "none at all"
         raise RecordingError(f"{path} has no trial table '{name}'; it has {candidates}: name one by nwb.trials")
-    return pd.DataFrame(_columns(tables[name]))
+    return name, pd.DataFrame(_columns(tables[name]))
 
 
 def _columns(table: DynamicTable) -> dict[str, NDArray[Any]]:

@@ -21,7 +21,7 @@ def read(
     *,
     name: str,
     file_format: Literal["auto", "nwb", "arrays"] = "auto",
-    nwb_trials: str = "trials",
+    nwb_trials: str | None = None,
     layout: ArrayLayout | None = None,
     spikes_outside_intervals: Literal["fail", "drop"] = "fail",
 ) -> Recording:
@@ -35,7 +35,7 @@ def read(
         Name of the recording.
     file_format : "auto", "nwb" or "arrays"
         "auto" decides by the content.
-    nwb_trials : str
+    nwb_trials : str or None
         Trial table of an NWB file.
     layout : ArrayLayout or None
         What lies where in an array file.

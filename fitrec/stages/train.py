@@ -83,7 +83,7 @@ def run(
     def after_loop(training: Training, row: Row) -> None:
         nonlocal written
         logger.info(
-            "loop %d/%d  %d condition%s  %.1f s  E %.2f Hz  I %.2f Hz  forcing %.2f  r %.4f%s",
+            "loop %d/%d  %d condition%s  %.1f s  E %.2f Hz  I %.2f Hz  forcing %.2f  r %s%s",
             row["loop"],
             training.rule.n_loops,
             net.n_conditions,
@@ -92,7 +92,7 @@ def run(
             row["rate_exc_hz"],
             row["rate_inh_hz"],
             row["forcing"],
-            row["correlation"],
+            f"{row['correlation']:.4f}" if np.isfinite(row["correlation"]) else "-",
             " (frozen weights)" if row["frozen"] else "",
         )
         if checkpoints is not None and time.monotonic() - written >= config.checkpoint_every_s:

@@ -52,10 +52,12 @@ def test_human_nwb(dataset: Dataset, tmp_path: Path, table: str) -> None:
     assert built.counts[:, :, 0].sum(axis=1).tolist() == expected
 
 
-def test_human_nwb_needs_a_table(dataset: Dataset, tmp_path: Path) -> None:
+def test_human_nwb_without_a_named_table(dataset: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = dataset("nwb_units_human_mtl") / "sub-4_ses-4_ecephys+image.nwb"
-    with pytest.raises(RecordingError, match=r"no trial table 'trials'; it has .*encoding_table \(90 rows\)"):
-        ingest.run(path, tmp_path / "recording.zarr", IngestConfig(), name="x")
+    recording = ingest.run(path, tmp_path / "recording.zarr", IngestConfig(), name="x")
+    assert recording.source["trials"] == "encoding_table"
+    assert len(recording.trials) == 90
+    assert any("recognition_table (180 rows)" in record.getMessage() for record in caplog.records)
 
 
 def test_calcium_nwb_has_no_units(dataset: Dataset, tmp_path: Path) -> None:

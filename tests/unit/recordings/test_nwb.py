@@ -11,7 +11,7 @@ from fitrec.recordings.recording import Recording
 SPIKES = [[0.5, 1.25, 12.0], [2.0], [0.1, 0.1, 7.5]]
 
 
-def read(path: Path, trials: str = "trials", **options: Any) -> Recording:
+def read(path: Path, trials: str | None = None, **options: Any) -> Recording:
     return read_nwb(path, name="x", trials=trials, **({"spikes_outside_intervals": "fail"} | options))
 
 
@@ -48,8 +48,9 @@ def test_area_from_the_electrode(write_nwb: Any) -> None:
 def test_any_interval_table(write_nwb: Any) -> None:
     path = write_nwb(SPIKES, table="encoding_table", trial_columns={"clip": list("abcdef")})
     assert read(path, "encoding_table").trials["clip"].tolist() == list("abcdef")
-    with pytest.raises(RecordingError, match=r"no trial table 'trials'; it has encoding_table \(6 rows\)"):
-        read(path)
+    with pytest.raises(RecordingError, match=r"no trial table 'other'; it has encoding_table \(6 rows\)"):
+        read(path, "other")
+    assert read(path).source["trials"] == "encoding_table"  # the only one
 
 
 def test_units_without_spikes_are_kept_in_place(write_nwb: Any) -> None:
