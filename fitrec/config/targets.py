@@ -1,6 +1,6 @@
 """Configuration of the targets stage: alignment, bins, conditions, smoothing, splits, drive."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -62,6 +62,11 @@ class TargetsConfig(Section):
     smoothing: Smoothing = Smoothing()
     already_smoothed: bool = Field(
         False, description="The rates of the source came with this smoothing: apply it to the model only (condition rates)."
+    )
+    modes: Annotated[int, Field(ge=1)] | Literal["auto"] | None = Field(
+        None,
+        description="Fit the leading principal components of the population's training PSTHs instead of the PSTHs "
+        "themselves: their number, or 'auto' to choose it on the training trials. Helps where trials are few.",
     )
     split: Split = Split()
     drive: DriveOptions | None = Field(

@@ -111,7 +111,7 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
 
     units = np.flatnonzero(~targets.units["held_out"].to_numpy(bool)).astype(np.int32)
     candidates = np.arange(n_exc if config.assignment.population == "exc" else n_exc + n_inh, dtype=np.int32)
-    unit_rate_hz = targets.rate_hz[:, :, units].mean(axis=(0, 1))
+    unit_rate_hz = targets.wanted_hz[:, :, units].mean(axis=(0, 1))
     chosen = assign_neurons(config.assignment.method, unit_rate_hz, rates, candidates)
     order = np.argsort(chosen)
     trained = chosen[order]

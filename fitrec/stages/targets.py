@@ -49,7 +49,7 @@ def run(
     source = store.load(recording, Recording)
     targets = build_targets(source, target_options(config))
     if config.drive is not None:
-        targets = replace(targets, drive=_drive(targets.rate_hz, config.drive, network, config.split.seed))
+        targets = replace(targets, drive=_drive(targets.wanted_hz, config.drive, network, config.split.seed))
     attrs = {
         "config_hash": config_hash(config, [network.neuron.model_dump(), network.dt_ms, network.integration]),
         "source_sha256": store.content_sha256(recording),
@@ -78,6 +78,7 @@ def target_options(config: TargetsConfig) -> TargetOptions:
         test_fraction=config.split.test_fraction,
         held_out_units=config.split.held_out_units,
         seed=config.split.seed,
+        modes=config.modes,
     )
 
 

@@ -146,7 +146,7 @@ def make_training(network: Network, targets: Targets, config: TrainConfig, threa
 
     problem = Problem(
         simulator=Simulator(network),
-        rate_hz=np.ascontiguousarray(targets.rate_hz[:, :, network.trained_unit]),
+        rate_hz=np.ascontiguousarray(targets.wanted_hz[:, :, network.trained_unit]),
         bin_steps=bin_steps,
         smooth=smooth_psth,
         rate_floor_hz=config.rate_floor_hz,

@@ -1,8 +1,9 @@
 """From a Recording to Targets: bins, conditions, splits, PSTHs."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,13 @@ from fitrec.errors import TargetsError
 from fitrec.recordings.recording import Recording, exclusion_table
 from fitrec.targets.binning import bin_edges, count_spikes, rebin
 from fitrec.targets.conditions import assign_conditions
+from fitrec.targets.modes import choose_modes, leading_modes
 from fitrec.targets.psth import psth
 from fitrec.targets.smoothing import smooth
 from fitrec.targets.split import hold_out_units, split_trials
 from fitrec.targets.targets import Targets
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +36,7 @@ class TargetOptions:
     test_fraction: float = 0.5
     held_out_units: float = 0.0
     seed: int = 1
+    modes: int | Literal["auto"] | None = None
 
 
 def build_targets(recording: Recording, options: TargetOptions) -> Targets:
@@ -45,7 +50,33 @@ def build_targets(recording: Recording, options: TargetOptions) -> Targets:
     """
     targets = _from_rates(recording, options) if recording.kind == "rates" else _from_trials(recording, options)
     held_out = hold_out_units(targets.n_units, options.held_out_units, options.seed)
-    return replace(targets, units=targets.units.assign(held_out=held_out))
+    targets = replace(targets, units=targets.units.assign(held_out=held_out))
+    return targets if options.modes is None else replace(targets, target_hz=_denoised(targets, options))
+
+
+def _denoised(targets: Targets, options: TargetOptions) -> NDArray[np.float64]:
+    """Targets made of the population's leading modes; held-out units have no part in them, and keep their PSTHs."""
+    fitted = ~targets.units["held_out"].to_numpy(bool)
+    n_modes = options.modes
+    if n_modes == "auto":
+        if targets.counts is None:
+            raise TargetsError(
+                f"recording {targets.recording_name} holds rates only, and the number of modes can only be chosen on single "
+                "trials; give modes a number, or leave it out"
+            )
+        chosen = replace(
+            targets,
+            counts=targets.counts[:, :, fitted],
+            observed=None if targets.observed is None else targets.observed[:, fitted],
+        )
+        n_modes = choose_modes(
+            chosen, lambda rate_hz: smooth(rate_hz, targets.bin_size_s, **options.smoothing, axis=1), options.seed
+        )
+    assert isinstance(n_modes, int)
+    logger.info("%s: targets of %d modes", targets.recording_name, n_modes)
+    target_hz = targets.rate_hz.copy()
+    target_hz[:, :, fitted] = leading_modes(targets.rate_hz[:, :, fitted], n_modes)
+    return target_hz
 
 
 def _from_rates(recording: Recording, options: TargetOptions) -> Targets:

@@ -36,7 +36,9 @@ class Targets:
     trial_id : (trial,) int64
         Row of the trial in the recording's table.
     rate_hz : (condition, time, unit) float64
-        Smoothed PSTH of the training trials: the target.
+        Smoothed PSTH of the training trials.
+    target_hz : (condition, time, unit) float64 or None
+        The rates the network is asked for, where they are not `rate_hz` itself but its leading modes (`fitrec.targets.modes`).
     rate_test_hz : (condition, time, unit) float64 or None
         Smoothed PSTH of the test trials; None when there are none, as when the source holds rates only.
     drive : (condition, time, unit) float64 or None
@@ -53,6 +55,7 @@ class Targets:
     condition_names: list[str]
     bin_edges_s: NDArray[np.float64] = array("time_edge", units="s")
     rate_hz: NDArray[np.float64] = array("condition", "time", "unit", units="Hz")
+    target_hz: NDArray[np.float64] | None = array("condition", "time", "unit", units="Hz", default=None)
     rate_test_hz: NDArray[np.float64] | None = array("condition", "time", "unit", units="Hz", default=None)
     counts: NDArray[np.integer[Any]] | None = array("trial", "time", "unit", units="spikes/bin", default=None)
     observed: NDArray[np.bool_] | None = array("trial", "unit", default=None)
@@ -62,6 +65,11 @@ class Targets:
     drive: NDArray[np.float64] | None = array("condition", "time", "unit", units="threshold", default=None)
     smoothing: dict[str, Any] = field(default_factory=lambda: {"kernel": "none", "width_s": 0.0})
     recording_name: str = ""
+
+    @property
+    def wanted_hz(self) -> NDArray[np.float64]:
+        """The rates to be fitted: `target_hz`, or else `rate_hz`."""
+        return self.rate_hz if self.target_hz is None else self.target_hz
 
     @property
     def n_units(self) -> int:

@@ -1,0 +1,102 @@
+"""Targets of few modes: what is kept, and how many."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fitrec.errors import TargetsError
+from fitrec.recordings.recording import Recording, exclusion_table
+from fitrec.targets.build import TargetOptions, build_targets
+from fitrec.targets.modes import leading_modes
+from fitrec.targets.targets import Targets
+
+
+def shared_rates(n_modes: int, n_units: int = 60, seed: int = 0) -> np.ndarray:
+    """Rates (2 conditions, 40 bins, unit) spanned by a few smooth time courses."""
+    rng = np.random.default_rng(seed)
+    time = np.linspace(0, 1, 40)
+    courses = np.stack([np.sin(2 * np.pi * (0.5 + 0.4 * mode) * time + rng.uniform(0, 6, (2, 1))) for mode in range(n_modes)])
+    return 12.0 + 3.0 / np.sqrt(n_modes) * np.einsum("mct,mu->ctu", courses, rng.normal(size=(n_modes, n_units)))
+
+
+def recording(rates: np.ndarray, n_trials: int, seed: int = 1) -> Recording:
+    rng = np.random.default_rng(seed)
+    condition = np.tile([0, 1], n_trials)
+    return Recording(
+        name="x",
+        kind="counts",
+        units=pd.DataFrame({"unit_id": np.arange(rates.shape[2]), "area": ""}),
+        excluded=exclusion_table([], [], []),
+        trials=pd.DataFrame({"stimulus": condition}),
+        counts=rng.poisson(np.maximum(rates, 0.0)[condition] * 0.02).astype(np.uint8),
+        bin_size_s=0.02,
+        t_start_s=0.0,
+    )
+
+
+def options(**given: object) -> TargetOptions:
+    return TargetOptions(condition_by=["stimulus"], smoothing={"kernel": "gaussian", "width_s": 0.04}, **given)  # type: ignore[arg-type]
+
+
+def error(targets: Targets, rates: np.ndarray, values: np.ndarray) -> float:
+    return float(((values - rates[:, :, targets.units["unit_id"]]) ** 2).mean())
+
+
+def test_rates_of_few_modes_are_kept() -> None:
+    rates = np.maximum(shared_rates(3), 0.1)
+    np.testing.assert_allclose(leading_modes(rates, 60), rates, rtol=1e-9)
+    gentle = 20.0 + 0.1 * (shared_rates(3) - 12.0)
+    # The scaling of the units is linear, so three modes remain three.
+    np.testing.assert_allclose(leading_modes(gentle, 3), gentle, rtol=1e-9)
+    assert np.abs(leading_modes(gentle, 2) - gentle).max() > 0.01
+
+
+@pytest.mark.parametrize("n_modes", [2, 5])
+def test_chosen_modes_come_closer_to_the_truth(n_modes: int) -> None:
+    rates = shared_rates(n_modes)
+    targets = build_targets(recording(rates, 24), options(modes="auto"))
+    assert targets.target_hz is not None
+    assert error(targets, rates, targets.target_hz) < 0.6 * error(targets, rates, targets.rate_hz)
+    np.testing.assert_array_equal(targets.wanted_hz, targets.target_hz)
+
+
+def test_test_trials_and_held_out_units_have_no_part() -> None:
+    rates = shared_rates(3)
+    given = recording(rates, 20)
+    targets = build_targets(given, options(modes="auto", held_out_units=0.2))
+    held_out = targets.units["held_out"].to_numpy(bool)
+    assert targets.target_hz is not None
+    assert targets.trial_is_test is not None
+    assert targets.trial_id is not None
+    np.testing.assert_array_equal(targets.target_hz[:, :, held_out], targets.rate_hz[:, :, held_out])
+    assert given.counts is not None
+    other = given.counts.copy()
+    other[targets.trial_id[targets.trial_is_test]] += 1
+    other[:, :, held_out] += 1
+    changed = build_targets(Recording(**{**vars(given), "counts": other}), options(modes="auto", held_out_units=0.2))
+    assert changed.target_hz is not None
+    np.testing.assert_array_equal(changed.target_hz[:, :, ~held_out], targets.target_hz[:, :, ~held_out])
+
+
+def test_without_modes_the_psths_are_wanted() -> None:
+    targets = build_targets(recording(shared_rates(2), 8), options())
+    assert targets.target_hz is None
+    assert targets.wanted_hz is targets.rate_hz
+
+
+def test_rates_only_need_a_number() -> None:
+    rates = Recording(
+        name="x",
+        kind="rates",
+        units=pd.DataFrame({"unit_id": np.arange(60), "area": ""}),
+        excluded=exclusion_table([], [], []),
+        trials=pd.DataFrame(),
+        rate_hz=np.maximum(shared_rates(3), 0.1),
+        condition_names=["a", "b"],
+        bin_size_s=0.02,
+        t_start_s=0.0,
+    )
+    given = TargetOptions(smoothing={"kernel": "none", "width_s": 0.0}, modes="auto")
+    with pytest.raises(TargetsError, match="rates only"):
+        build_targets(rates, given)
+    assert build_targets(rates, TargetOptions(modes=3)).target_hz is not None
