@@ -1,8 +1,8 @@
 """Less noisy targets: the population's PSTHs share a few time courses, trial noise does not.
 
 A PSTH of few trials is partly noise, and a network that follows it exactly fits the noise. The training PSTHs of all units are
-projected on their leading principal components; how many is chosen on the training trials alone, by predicting one half of them
-from the other.
+projected on their leading principal components; how many is chosen on the training trials alone, by predicting some of them from
+the others.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from fitrec.targets.psth import psth
 from fitrec.targets.targets import Targets
 
-HALVINGS = 10
+FOLDS = 5
+REPEATS = 4
 MAX_MODES = 40
 # Added to the square root of the mean rate that scales each unit, so that nearly silent units do not dominate (Hz^0.5).
 SOFT_SCALE = 0.5
@@ -41,9 +42,10 @@ def leading_modes(rate_hz: Array, n_modes: int) -> Array:
 
 
 def choose_modes(targets: Targets, smoother: Smoother, seed: int) -> int:
-    """Choose the number of modes with which one half of the training trials predicts the other half best.
+    """Choose the number of modes of most training trials that predicts the other training trials best.
 
-    Scored by the mean over units of the correlation over conditions and time, averaged over random halvings of each condition.
+    Five-fold cross-validation within each condition, repeated. The score is the correlation over conditions and time, averaged
+    over units by weight; a unit weighs as much as its own PSTH predicts, so that the clearly modulated ones decide.
 
     Parameters
     ----------
@@ -52,7 +54,7 @@ def choose_modes(targets: Targets, smoother: Smoother, seed: int) -> int:
     smoother : callable
         Smooths (condition, time, unit) along time as the targets were smoothed.
     seed : int
-        Seed of the halvings.
+        Seed of the folds.
 
     """
     assert targets.counts is not None
@@ -60,36 +62,45 @@ def choose_modes(targets: Targets, smoother: Smoother, seed: int) -> int:
     assert targets.trial_is_test is not None
     rng = np.random.default_rng(seed)
     n_conditions = len(targets.condition_names)
-    score = np.zeros(MAX_MODES)
-    for _ in range(HALVINGS):
-        first = np.zeros(len(targets.trial_condition), bool)
+    training = ~targets.trial_is_test
+    by_modes, by_psth = np.zeros((MAX_MODES, targets.n_units)), np.zeros(targets.n_units)
+    for _ in range(REPEATS):
+        fold = np.full(len(training), -1)
         for condition in range(n_conditions):
-            trials = np.flatnonzero((targets.trial_condition == condition) & ~targets.trial_is_test)
-            first[rng.permutation(trials)[: len(trials) // 2]] = True
-        second = ~first & ~targets.trial_is_test
-        halves = [
-            psth(targets.counts, targets.trial_condition, n_conditions, targets.bin_size_s, use=use, observed=targets.observed)
-            for use in (first, second)
-        ]
-        usable = np.isfinite(halves[0].sum(axis=(0, 1)) + halves[1].sum(axis=(0, 1)))
-        if not usable.any():
-            continue
-        score += _scores(*(smoother(half[:, :, usable]) for half in halves))
-    return int(np.argmax(score)) + 1
+            trials = np.flatnonzero((targets.trial_condition == condition) & training)
+            fold[rng.permutation(trials)] = np.arange(len(trials)) % FOLDS
+        for left_out in range(FOLDS):
+            fitted, predicted = (
+                psth(
+                    targets.counts, targets.trial_condition, n_conditions, targets.bin_size_s, use=use, observed=targets.observed
+                )
+                for use in (training & (fold != left_out), training & (fold == left_out))
+            )
+            usable = np.isfinite(fitted.sum(axis=(0, 1)) + predicted.sum(axis=(0, 1)))
+            if usable.any():
+                fitted, predicted = smoother(fitted[:, :, usable]), smoother(predicted[:, :, usable])
+                by_modes[:, usable] += _correlations_by_modes(fitted, predicted)
+                by_psth[usable] += _correlations(fitted, predicted)
+    return int(np.argmax(by_modes @ np.maximum(by_psth, 0.0))) + 1
 
 
-def _scores(rate_hz: Array, other_hz: Array) -> Array:
-    """Mean correlation over units of the first 1, 2, ... modes of one half with the other half."""
+def _correlations_by_modes(rate_hz: Array, other_hz: Array) -> Array:
+    """Correlations (mode, unit) of the first 1, 2, ... modes of some trials with other trials."""
     mean, scale, left, right = _decompose(rate_hz)
-    wanted = _standardised(other_hz.reshape(-1, other_hz.shape[2]))
-    scores = np.empty(MAX_MODES)
-    sum_of_modes = np.zeros_like(wanted)
+    found = np.empty((MAX_MODES, rate_hz.shape[2]))
+    sum_of_modes = np.zeros((left.shape[0], rate_hz.shape[2]))
     for mode in range(MAX_MODES):
         if mode < left.shape[1]:
             sum_of_modes += np.outer(left[:, mode], right[mode])
-        guess = _compose(sum_of_modes, mean, scale, rate_hz.shape).reshape(wanted.shape)
-        scores[mode] = (_standardised(guess) * wanted).sum(axis=0).mean()
-    return scores
+        found[mode] = _correlations(_compose(sum_of_modes, mean, scale, rate_hz.shape), other_hz)
+    return found
+
+
+def _correlations(a: Array, b: Array) -> Array:
+    """Pearson's r of each unit over conditions and time; 0 where one of the two is constant."""
+    a, b = (values.reshape(-1, values.shape[2]) - values.mean(axis=(0, 1)) for values in (a, b))
+    norm = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
+    return np.asarray((a * b).sum(axis=0) / np.where(norm > 0, norm, np.inf))
 
 
 def _decompose(rate_hz: Array) -> tuple[Array, Array, Array, Array]:
@@ -102,10 +113,3 @@ def _decompose(rate_hz: Array) -> tuple[Array, Array, Array, Array]:
 
 def _compose(deviations: Array, mean: Array, scale: Array, shape: tuple[int, ...]) -> Array:
     return np.asarray(np.maximum(deviations * scale + mean, 0.0).reshape(shape))
-
-
-def _standardised(values: Array) -> Array:
-    """Columns with mean 0 and norm 1 (0 where constant), so that products of columns are correlations."""
-    centred = values - values.mean(axis=0)
-    norm = np.sqrt((centred**2).sum(axis=0))
-    return np.asarray(centred / np.where(norm > 0, norm, np.inf))
