@@ -59,18 +59,20 @@ def _denoised(targets: Targets, options: TargetOptions) -> NDArray[np.float64]:
     fitted = ~targets.units["held_out"].to_numpy(bool)
     n_modes = options.modes
     if n_modes == "auto":
-        if targets.counts is None:
+        if targets.counts is None or targets.trial_condition is None or targets.trial_is_test is None:
             raise TargetsError(
                 f"recording {targets.recording_name} holds rates only, and the number of modes can only be chosen on single "
                 "trials; give modes a number, or leave it out"
             )
-        chosen = replace(
-            targets,
-            counts=targets.counts[:, :, fitted],
-            observed=None if targets.observed is None else targets.observed[:, fitted],
-        )
+        training = ~targets.trial_is_test
         n_modes = choose_modes(
-            chosen, lambda rate_hz: smooth(rate_hz, targets.bin_size_s, **options.smoothing, axis=1), options.seed
+            targets.counts[training][:, :, fitted],
+            targets.trial_condition[training],
+            len(targets.condition_names),
+            targets.bin_size_s,
+            lambda rate_hz: smooth(rate_hz, targets.bin_size_s, **options.smoothing, axis=1),
+            observed=None if targets.observed is None else targets.observed[training][:, fitted],
+            seed=options.seed,
         )
     assert isinstance(n_modes, int)
     logger.info("%s: targets of %d modes", targets.recording_name, n_modes)

@@ -6,12 +6,12 @@ the others.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.targets.psth import psth
-from fitrec.targets.targets import Targets
 
 FOLDS = 5
 REPEATS = 4
@@ -41,7 +41,16 @@ def leading_modes(rate_hz: Array, n_modes: int) -> Array:
     return _compose(left[:, :n_modes] @ right[:n_modes], mean, scale, rate_hz.shape)
 
 
-def choose_modes(targets: Targets, smoother: Smoother, seed: int) -> int:
+def choose_modes(
+    counts: NDArray[np.integer[Any]],
+    trial_condition: NDArray[np.int32],
+    n_conditions: int,
+    bin_size_s: float,
+    smoother: Smoother,
+    *,
+    observed: NDArray[np.bool_] | None = None,
+    seed: int = 1,
+) -> int:
     """Choose the number of modes of most training trials that predicts the other training trials best.
 
     Five-fold cross-validation within each condition, repeated. The score is the correlation over conditions and time, averaged
@@ -49,32 +58,30 @@ def choose_modes(targets: Targets, smoother: Smoother, seed: int) -> int:
 
     Parameters
     ----------
-    targets : Targets
-        With counts.
+    counts : (trial, time, unit)
+        Training trials only.
+    trial_condition : (trial,)
+    n_conditions : int
+    bin_size_s : float
     smoother : callable
-        Smooths (condition, time, unit) along time as the targets were smoothed.
+        Smooths (condition, time, unit) along time as the targets are smoothed.
+    observed : (trial, unit) bool or None
+        Units recorded in each trial; all when None.
     seed : int
         Seed of the folds.
 
     """
-    assert targets.counts is not None
-    assert targets.trial_condition is not None
-    assert targets.trial_is_test is not None
     rng = np.random.default_rng(seed)
-    n_conditions = len(targets.condition_names)
-    training = ~targets.trial_is_test
-    by_modes, by_psth = np.zeros((MAX_MODES, targets.n_units)), np.zeros(targets.n_units)
+    by_modes, by_psth = np.zeros((MAX_MODES, counts.shape[2])), np.zeros(counts.shape[2])
     for _ in range(REPEATS):
-        fold = np.full(len(training), -1)
+        fold = np.full(len(counts), -1)
         for condition in range(n_conditions):
-            trials = np.flatnonzero((targets.trial_condition == condition) & training)
+            trials = np.flatnonzero(trial_condition == condition)
             fold[rng.permutation(trials)] = np.arange(len(trials)) % FOLDS
         for left_out in range(FOLDS):
             fitted, predicted = (
-                psth(
-                    targets.counts, targets.trial_condition, n_conditions, targets.bin_size_s, use=use, observed=targets.observed
-                )
-                for use in (training & (fold != left_out), training & (fold == left_out))
+                psth(counts, trial_condition, n_conditions, bin_size_s, use=use, observed=observed)
+                for use in (fold != left_out, fold == left_out)
             )
             usable = np.isfinite(fitted.sum(axis=(0, 1)) + predicted.sum(axis=(0, 1)))
             if usable.any():
