@@ -127,9 +127,15 @@ def random_weights(network: Network, seed: int = 0, scale: float = 1.0) -> Weigh
     )
 
 
-def reference_constants(constants: lif.Constants) -> reference.Constants:
-    """Return the very numbers the fast kernel works with, in double precision."""
-    return reference.Constants(**{name: value.item() for name, value in constants._asdict().items()})
+def reference_constants(constants: lif.Constants, n_neurons: int) -> reference.Constants:
+    """Return the very numbers the fast kernel works with, in double precision, one per neuron where they may differ."""
+    is_exc = np.arange(n_neurons) < constants.n_exc
+    membrane = {
+        name: np.where(is_exc, exc.item(), inh.item())
+        for (name, exc), inh in zip(constants.exc._asdict().items(), constants.inh, strict=True)
+    }
+    shared = {name: getattr(constants, name).item() for name in ("decay_s", "charge_s", "decay_p", "charge_p", "seed")}
+    return reference.Constants(**membrane, **shared)
 
 
 def reference_wiring(network: Network, weights: Weights, condition: int) -> reference.Wiring:
@@ -204,7 +210,7 @@ def reference_run(
 ) -> ReferenceRun:
     """Run a trial from its beginning with the reference kernel; `own` and `forced` count from the window's start on."""
     network, inputs = simulator.network, simulator.inputs(condition)
-    c = reference_constants(simulator.constants)
+    c = reference_constants(simulator.constants, network.n_neurons)
     wiring = reference_wiring(network, weights, condition)
     state = reference.new_state(simulator.initial_state(condition, trial).v.astype(np.float64), network.n_feed_forward)
     history: dict[str, list[NDArray[Any]]] = {name: [] for name in ReferenceRun.__annotations__}
@@ -221,7 +227,7 @@ def reference_run(
                 network.ff_rate_hz[condition, int(since * network.dt_ms + 1e-9)].astype(np.float64) * network.dt_ms * 1e-3
             )
             ff = reference.feed_forward_spikes(probability, since, trial, condition, c.seed)
-        noise = reference.membrane_noise(network.n_neurons, now, trial, condition, c.seed) if c.noise > 0 else None
+        noise = reference.membrane_noise(network.n_neurons, now, trial, condition, c.seed) if np.any(c.noise > 0) else None
         reference.step(c, wiring, state, drive, own if since >= 0 else 1.0, noise, ff)
         for name, values in history.items():
             values.append(getattr(state, name).copy())

@@ -91,6 +91,7 @@ class NetworkConfig(Section):
     )
     settle_ms: float = Field(800.0, ge=0, description="Free run from random voltages before the stimulus, in ms.")
     neuron: Neuron = Neuron()
+    neuron_inh: Neuron | None = Field(None, description="I neurons, where they differ from the E neurons (all keys of 'neuron').")
     balanced: Balanced = Balanced()
     plastic: Plastic = Plastic()
     feed_forward: FeedForward = FeedForward()

@@ -1,11 +1,22 @@
 """The Network: everything the simulator needs besides the trained weights."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.fields import array
+
+
+class LifNeuron(NamedTuple):
+    """Membrane parameters of one population."""
+
+    tau_m_ms: float
+    threshold: float
+    reset: float
+    sigma: float
+    refractory_steps: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +29,10 @@ class Network:
 
     Attributes
     ----------
+    tau_m_ms, threshold, reset, sigma, refractory_steps
+        Of all neurons, or of the E neurons where `inh` gives others for the I neurons.
+    inh : list or None
+        The same five values, in this order, of the I neurons; None when they are those of the E neurons.
     static_indptr, static_indices, static_weight : CSR by presynaptic neuron
         Row i lists the targets of neuron i.
     plastic_pre : (trained, input) int32
@@ -55,6 +70,7 @@ class Network:
     stimulus_sd: float
     stimulus_tau_ms: float
     condition_names: list[str]
+    inh: list[float] | None = None
     drive: NDArray[np.float32] = array("neuron", units="threshold")
     static_indptr: NDArray[np.int64] = array("neuron_edge")
     static_indices: NDArray[np.int32] = array("synapse")
@@ -67,6 +83,19 @@ class Network:
     untrained_rate_hz: NDArray[np.float32] = array("neuron", units="Hz")
     fi_drive: NDArray[np.float64] = array("point", units="threshold")
     fi_rate_hz: NDArray[np.float64] = array("point", units="Hz")
+
+    @property
+    def exc_neuron(self) -> LifNeuron:
+        """Parameters of the E neurons."""
+        return LifNeuron(self.tau_m_ms, self.threshold, self.reset, self.sigma, self.refractory_steps)
+
+    @property
+    def inh_neuron(self) -> LifNeuron:
+        """Parameters of the I neurons."""
+        if self.inh is None:
+            return self.exc_neuron
+        tau_m_ms, threshold, reset, sigma, refractory_steps = self.inh
+        return LifNeuron(tau_m_ms, threshold, reset, sigma, int(refractory_steps))
 
     @property
     def n_neurons(self) -> int:

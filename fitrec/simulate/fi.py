@@ -34,23 +34,23 @@ def measure_fi(
 
     """
     skip = round(SKIP_MS / dt_ms)
-    c = constants
+    m = constants.exc
 
     def one(replica: int) -> NDArray[np.int64]:
         return np.asarray(
             count_spikes(
                 drives.astype(np.float32),
                 currents[replica],
-                c.noise,
-                c.decay_v,
-                c.gain_x,
-                c.gain_s,
-                c.threshold,
-                c.reset,
-                c.refractory_steps,
+                m.noise,
+                m.decay_v,
+                m.gain_x,
+                m.gain_s,
+                m.threshold,
+                m.reset,
+                m.refractory_steps,
                 skip,
                 replica,
-                c.seed,
+                constants.seed,
             )
         )
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fitrec.kernels.cpu import lif, philox
 from fitrec.kernels.cpu.wiring import transpose_rows
-from fitrec.networks.network import Network
+from fitrec.networks.network import LifNeuron, Network
 from fitrec.networks.weights import Weights
 
 F = np.float32
@@ -43,7 +43,7 @@ def lif_constants(
     refractory_steps: int,
     seed: int,
 ) -> lif.Constants:
-    """Factors of the linear update, computed once in float64.
+    """Factors of the linear update, computed once in float64, the same for all neurons.
 
     ``euler``: forward Euler in the order of TrainSpikingNet (rls.md 1.1). ``exact``: the propagator of the linear system with the
     inputs of a step arriving at its beginning (Rotter & Diesmann 1999).
@@ -56,21 +56,40 @@ def lif_constants(
         decay_v, decay_s, decay_p = (float(np.exp(-dt_ms / tau)) for tau in (tau_m_ms, tau_static_ms, tau_plastic_ms))
         gain_x = 1.0 - decay_v
         gain_s, gain_p = (_current_gain(dt_ms, tau_m_ms, tau) for tau in (tau_static_ms, tau_plastic_ms))
-    return lif.Constants(
+    membrane = lif.Membrane(
         decay_v=F(decay_v),
         gain_x=F(gain_x),
         gain_s=F(gain_s),
         gain_p=F(gain_p),
-        decay_s=F(decay_s),
-        charge_s=F(1.0 / tau_static_ms),
-        decay_p=F(decay_p),
-        charge_p=F(1.0 / tau_plastic_ms),
         threshold=F(threshold),
         reset=F(reset),
         noise=F(sigma * np.sqrt(dt_ms / tau_m_ms)),
         refractory_steps=np.int32(refractory_steps),
+    )
+    return lif.Constants(
+        exc=membrane,
+        inh=membrane,
+        n_exc=np.int64(0),
+        decay_s=F(decay_s),
+        charge_s=F(1.0 / tau_static_ms),
+        decay_p=F(decay_p),
+        charge_p=F(1.0 / tau_plastic_ms),
         seed=np.int64(seed),
     )
+
+
+def _network_constants(network: Network) -> lif.Constants:
+    def constants(neuron: LifNeuron) -> lif.Constants:
+        return lif_constants(
+            dt_ms=network.dt_ms,
+            integration=network.integration,
+            tau_static_ms=network.tau_static_ms,
+            tau_plastic_ms=network.tau_plastic_ms,
+            seed=network.seed,
+            **neuron._asdict(),
+        )
+
+    return constants(network.exc_neuron)._replace(inh=constants(network.inh_neuron).inh, n_exc=np.int64(network.n_exc))
 
 
 def _current_gain(dt_ms: float, tau_m_ms: float, tau_s_ms: float) -> float:
@@ -110,18 +129,7 @@ class Simulator:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self.constants = lif_constants(
-            dt_ms=network.dt_ms,
-            integration=network.integration,
-            tau_m_ms=network.tau_m_ms,
-            tau_static_ms=network.tau_static_ms,
-            tau_plastic_ms=network.tau_plastic_ms,
-            threshold=network.threshold,
-            reset=network.reset,
-            sigma=network.sigma,
-            refractory_steps=network.refractory_steps,
-            seed=network.seed,
-        )
+        self.constants = _network_constants(network)
         n = network.n_neurons
         index: Any = np.uint16 if n <= 1 << 16 else np.uint32
         self._static_indices = network.static_indices.astype(index)
@@ -172,7 +180,8 @@ class Simulator:
         net = self.network
         state = lif.new_state(net.n_neurons, net.n_feed_forward)
         philox.fill_normal(state.v, trial, condition, 0, net.seed, philox.INITIAL_VOLTAGE)
-        state.v[:] = state.v * F(net.threshold - net.reset) + F(net.reset)
+        for neuron, part in ((net.exc_neuron, slice(0, net.n_exc)), (net.inh_neuron, slice(net.n_exc, None))):
+            state.v[part] = state.v[part] * F(neuron.threshold - neuron.reset) + F(neuron.reset)
         return state
 
     def trace_power(self, n_steps: int) -> NDArray[np.float32]:

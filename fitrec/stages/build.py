@@ -46,7 +46,12 @@ def run(
 def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads: int | None = None) -> Network:
     """Draw the wiring, measure the untrained network, and choose a neuron for each unit to be trained."""
     wiring, neuron, plastic, stimulus = config.balanced, config.neuron, config.plastic, config.stimulus
-    n_exc, n_inh = wiring.n_exc, wiring.n_inh
+    n_exc, n_inh, inh = wiring.n_exc, wiring.n_inh, config.neuron_inh
+    if inh is not None and inh != neuron and config.assignment.population == "all":
+        raise NetworkError(
+            "network.assignment.population is all, but network.neuron_inh differs from network.neuron, and rates become drives "
+            "by the f-I curve of the E neurons; set the population to exc, or leave out neuron_inh"
+        )
     window_start = _steps(
         "network.settle_ms + network.stimulus.duration_ms", config.settle_ms + stimulus.duration_ms, config.dt_ms
     )
@@ -86,6 +91,7 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
         stimulus_sd=stimulus.sd,
         stimulus_tau_ms=stimulus.tau_ms,
         condition_names=targets.condition_names,
+        inh=None if inh is None else [inh.tau_m_ms, inh.threshold, inh.reset, inh.sigma, round(inh.t_ref_ms / config.dt_ms)],
         drive=balanced_drive(
             n_exc=n_exc, n_inh=n_inh, k=wiring.k, gain=wiring.gain, drive_exc=wiring.drive_exc, drive_inh=wiring.drive_inh
         ),

@@ -18,26 +18,34 @@ FIXED_ONE = 2.0**32
 BLOCK = 256  # neurons updated before their spikes are collected: long enough to vectorise, short enough to stay in the L1 cache
 
 
-class Constants(NamedTuple):
-    """Scalars of the update, all computed once on the host.
-
-    The update is linear: ``u <- decay_u u + charge_u in`` for both synaptic currents, then
-    ``v <- decay_v v + gain_x x + gain_s u_s + own gain_p u_p``; forward Euler and the exact propagator differ in these factors
-    only.
-    """
+class Membrane(NamedTuple):
+    """Scalars of the voltage's update of one population."""
 
     decay_v: np.float32
     gain_x: np.float32
     gain_s: np.float32
     gain_p: np.float32
-    decay_s: np.float32
-    charge_s: np.float32
-    decay_p: np.float32
-    charge_p: np.float32
     threshold: np.float32
     reset: np.float32
     noise: np.float32
     refractory_steps: np.int32
+
+
+class Constants(NamedTuple):
+    """Scalars of the update, all computed once on the host.
+
+    The update is linear: ``u <- decay_u u + charge_u in`` for both synaptic currents, then
+    ``v <- decay_v v + gain_x x + gain_s u_s + own gain_p u_p``; forward Euler and the exact propagator differ in these factors
+    only. Neurons 0..n_exc-1 have the membrane `exc`, the others `inh`.
+    """
+
+    exc: Membrane
+    inh: Membrane
+    n_exc: np.int64
+    decay_s: np.float32
+    charge_s: np.float32
+    decay_p: np.float32
+    charge_p: np.float32
     seed: np.int64
 
 
@@ -139,9 +147,9 @@ def _add(x, y, out):
 
 
 @njit(nogil=True, cache=True)
-def _add_noise(v, amplitude, step, trial, condition, seed):
+def _add_noise(v, amplitude, first, step, trial, condition, seed):
     for i in range(v.shape[0]):
-        v[i] = fma(amplitude, normal(i, step, trial, condition, seed, MEMBRANE_NOISE), v[i])
+        v[i] = fma(amplitude, normal(first + i, step, trial, condition, seed, MEMBRANE_NOISE), v[i])
 
 
 @njit(nogil=True, cache=True)
@@ -236,35 +244,38 @@ def advance(constants, wiring, state, inputs, x, own, step, n_steps, trial, cond
             _add(x, inputs.stimulus[since], drive)
         elif since == inputs.stimulus.shape[0]:
             drive[:] = x
-        if c.noise > 0:
-            _add_noise(state.v, c.noise, now, trial, condition, c.seed)
         count = 0
-        for start in range(0, n, BLOCK):
-            part = slice(start, min(start + BLOCK, n))
-            fired = _update(
-                drive[part],
-                state.v[part],
-                state.u_static[part],
-                state.u_plastic[part],
-                state.in_static[part],
-                state.in_plastic[part],
-                state.refractory[part],
-                own,
-                c.decay_v,
-                c.gain_x,
-                c.gain_s,
-                c.gain_p,
-                c.decay_s,
-                c.charge_s,
-                c.decay_p,
-                c.charge_p,
-                c.threshold,
-            )
-            if fired:
-                for i in range(start, min(start + BLOCK, n)):
-                    if state.refractory[i] < 0:
-                        state.spikes[count] = i
-                        count += 1
+        for population in range(2):
+            m = c.exc if population == 0 else c.inh
+            first, last = (0, min(c.n_exc, n)) if population == 0 else (min(c.n_exc, n), n)
+            if m.noise > 0:
+                _add_noise(state.v[first:last], m.noise, first, now, trial, condition, c.seed)
+            for start in range(first, last, BLOCK):
+                part = slice(start, min(start + BLOCK, last))
+                fired = _update(
+                    drive[part],
+                    state.v[part],
+                    state.u_static[part],
+                    state.u_plastic[part],
+                    state.in_static[part],
+                    state.in_plastic[part],
+                    state.refractory[part],
+                    own,
+                    m.decay_v,
+                    m.gain_x,
+                    m.gain_s,
+                    m.gain_p,
+                    c.decay_s,
+                    c.charge_s,
+                    c.decay_p,
+                    c.charge_p,
+                    m.threshold,
+                )
+                if fired:
+                    for i in range(start, min(start + BLOCK, last)):
+                        if state.refractory[i] < 0:
+                            state.spikes[count] = i
+                            count += 1
         if recorder.sample_every > 0 and now % recorder.sample_every == 0:
             for i in range(n):
                 recorder.sample_sum[i] += state.u_static[i]
@@ -272,8 +283,9 @@ def advance(constants, wiring, state, inputs, x, own, step, n_steps, trial, cond
         mark = trace_power[n_steps - 2 - t] if t < n_steps - 1 else np.float32(0.0)
         for k in range(count):
             i = state.spikes[k]
-            state.v[i] = c.reset
-            state.refractory[i] = c.refractory_steps
+            m = c.exc if i < c.n_exc else c.inh
+            state.v[i] = m.reset
+            state.refractory[i] = m.refractory_steps
             state.trace[i] += mark
             counts[i] += 1
             position = recorder.spike_count[0]

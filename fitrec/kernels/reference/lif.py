@@ -19,20 +19,23 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True)
 class Constants:
-    """Scalars of the update; forward Euler and the exact propagator differ in the decays and gains only."""
+    """Factors of the update; forward Euler and the exact propagator differ in the decays and gains only.
 
-    decay_v: float
-    gain_x: float
-    gain_s: float
-    gain_p: float
+    Those of the membrane are one number for all neurons, or one per neuron.
+    """
+
+    decay_v: float | Array
+    gain_x: float | Array
+    gain_s: float | Array
+    gain_p: float | Array
+    threshold: float | Array
+    reset: float | Array
+    noise: float | Array
+    refractory_steps: int | NDArray[np.int64]
     decay_s: float
     charge_s: float
     decay_p: float
     charge_p: float
-    threshold: float
-    reset: float
-    noise: float
-    refractory_steps: int
     seed: int
 
 

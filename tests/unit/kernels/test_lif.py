@@ -19,6 +19,7 @@ CASES: dict[str, dict[str, Any]] = {
     "noise": {"sigma": 0.5, "n_trained": 0},
     "plastic and stimulus": {},
     "everything": {"sigma": 0.3, "n_ff": 9, "refractory_steps": 7},
+    "I neurons of their own": {"sigma": 0.3, "inh": [6.0, 0.8, -0.2, 0.1, 4]},
     "everything, exact": {"sigma": 0.3, "n_ff": 9, "integration": "exact", "dt_ms": 0.2, "threshold": 1.2, "reset": -0.3},
 }
 
@@ -114,9 +115,9 @@ def test_euler_integration_is_of_first_order() -> None:
 def test_euler_factors_are_the_published_ones() -> None:
     simulator, _ = without_spikes("euler", 0.1, sigma=0.65)
     c = simulator.constants
-    assert [c.decay_v, c.gain_x, c.gain_s, c.gain_p] == pytest.approx([0.99, 0.01, 0.01, 0.01], rel=1e-7)
+    assert [c.exc.decay_v, c.exc.gain_x, c.exc.gain_s, c.exc.gain_p] == pytest.approx([0.99, 0.01, 0.01, 0.01], rel=1e-7)
     assert [c.decay_s, c.charge_s, c.decay_p, c.charge_p] == pytest.approx([1 - 0.1 / 3, 1 / 3, 1 - 0.1 / 150, 1 / 150], rel=1e-7)
-    assert c.noise == pytest.approx(0.65 * 0.1, rel=1e-7)
+    assert c.exc.noise == pytest.approx(0.65 * 0.1, rel=1e-7)
 
 
 @pytest.mark.parametrize("refractory_steps", [0, 1, 5, 20])

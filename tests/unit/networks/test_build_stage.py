@@ -29,6 +29,15 @@ def test_the_network_fits_the_targets() -> None:
     assert (np.diff(network.fi_rate_hz) >= 0).all()
 
 
+def test_inhibitory_neurons_of_their_own() -> None:
+    same = build_network(tiny_targets(), tiny_config(neuron_inh={}), seed=3, threads=1)
+    np.testing.assert_array_equal(same.untrained_rate_hz, tiny_network().untrained_rate_hz)
+    lazy = build_network(tiny_targets(), tiny_config(neuron_inh={"threshold": 1.5, "t_ref_ms": 2.0}), seed=3, threads=1)
+    assert lazy.inh_neuron == (10.0, 1.5, 0.0, 0.0, 20)
+    assert lazy.exc_neuron == tiny_network().exc_neuron
+    assert (lazy.untrained_rate_hz != tiny_network().untrained_rate_hz).any()
+
+
 def test_units_go_to_the_neurons_with_the_nearest_rates() -> None:
     """Units of clearly different rates: the order of the neurons' untrained rates is that of the units."""
     rate_hz = np.broadcast_to(np.geomspace(1.0, 40.0, 12), (2, 25, 12)).copy()
@@ -68,6 +77,11 @@ def test_threads_and_calls_change_no_bit_but_the_seed_does(tmp_path: Path) -> No
         ({"bin_s": 0.02005}, {}, r"bin width in ms = 20\.05 ms is not a whole number of steps of network\.dt_ms = 0\.1"),
         ({}, {"dt_ms": 0.3}, r"is not a whole number of steps of network\.dt_ms = 0\.3"),
         ({}, {"settle_ms": 60.05}, r"settle_ms .* not a whole number of steps"),
+        (
+            {},
+            {"neuron_inh": {"tau_m_ms": 5.0}, "assignment": {"population": "all"}},
+            r"population is all, but .*neuron_inh differs",
+        ),
     ],
 )
 def test_what_cannot_be_built(targets: dict[str, Any], config: dict[str, Any], sentence: str, tmp_path: Path) -> None:

@@ -138,12 +138,12 @@ def test_a_spike_in_the_last_step_is_read_one_chunk_later() -> None:
         2, 2, 0, n_trained=0, settle_ms=0.0, stimulus_ms=0.0, stimulus_sd=0.0, drive=np.full(4, 1e4, np.float32)
     )
     simulator = Simulator(network)  # all fire in steps 0, 2, 4, ...
-    record = simulator.run_trial(simulator.wiring(random_weights(network), 0), 0, 0, chunk_steps=3, n_chunks=3, traces=True)
+    record = simulator.run_trial(simulator.wiring(random_weights(network), 0), 0, 0, chunk_steps=3, traces=True)
     d, c = np.float64(simulator.constants.decay_p), np.float64(simulator.constants.charge_p)
     spikes = [0, 2, 4, 6, 8]
     expected = [sum(c * d ** (end - 2 - s) for s in spikes if s <= end - 2) for end in (3, 6, 9)]
-    np.testing.assert_allclose(record.traces, np.array(expected)[:, None] * np.ones(4), rtol=1e-6)
-    np.testing.assert_array_equal(record.counts[:, 0], [2, 1, 2])
+    np.testing.assert_allclose(record.traces[:3], np.array(expected)[:, None] * np.ones(4), rtol=1e-6)
+    np.testing.assert_array_equal(record.counts[:3, 0], [2, 1, 2])
 
 
 def test_the_numbering_of_neurons_does_not_matter() -> None:
