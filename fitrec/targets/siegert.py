@@ -93,7 +93,7 @@ def _log_integral(mu: Floats, sigma: float, threshold: float, reset: float) -> F
 
 
 def _dawson_ratio(lower: Floats, upper: Floats) -> Floats:
-    return np.divide(dawsn(lower), dawsn(upper), out=np.zeros_like(lower), where=upper > 0)
+    return np.asarray(np.divide(dawsn(lower), dawsn(upper), out=np.zeros_like(lower), where=upper > 0))
 
 
 def _erfcx_integral(start: Floats, stop: Floats) -> Floats:
