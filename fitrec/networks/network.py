@@ -98,6 +98,11 @@ class Network:
         return LifNeuron(tau_m_ms, threshold, reset, sigma, int(refractory_steps))
 
     @property
+    def untrained_mean_hz(self) -> tuple[float, float]:
+        """Mean untrained rates of the E and of the I neurons."""
+        return float(self.untrained_rate_hz[: self.n_exc].mean()), float(self.untrained_rate_hz[self.n_exc :].mean())
+
+    @property
     def n_neurons(self) -> int:
         """Number of neurons."""
         return self.n_exc + self.n_inh

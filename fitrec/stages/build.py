@@ -1,5 +1,6 @@
 """The build stage: targets.zarr -> network.zarr."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from fitrec.networks.network import Network
 from fitrec.networks.plastic import assign_neurons, plastic_inputs
 from fitrec.simulate.untrained import network_fi, untrained_rates
 from fitrec.targets.targets import Targets
+
+logger = logging.getLogger(__name__)
 
 
 def run(
@@ -40,6 +43,7 @@ def run(
     network = build_network(store.load(targets, Targets), config, seed=seed, threads=threads)
     attributes = {"config_hash": config_hash, "source_sha256": store.content_sha256(targets)}
     store.save(out, network, attributes, overwrite=overwrite)
+    logger.info("untrained network: E %.3f Hz, I %.3f Hz", *network.untrained_mean_hz)
     return network
 
 

@@ -76,7 +76,7 @@ def run(
         _restore(training, read_newest(checkpoints, identity))
     elif checkpoints is not None:
         remove_all(checkpoints)
-    exc, inh = net.untrained_rate_hz[: net.n_exc].mean(), net.untrained_rate_hz[net.n_exc :].mean()
+    exc, inh = net.untrained_mean_hz
     logger.info("untrained network: E %.3f Hz, I %.3f Hz", exc, inh)
     written = time.monotonic()
 
@@ -112,7 +112,7 @@ def run(
         "best_correlation": _finite(training.best_correlation),
         "seed": net.seed,
         "n_trained": len(net.trained),
-        "untrained_rate_hz": {"E": float(exc), "I": float(inh)},
+        "untrained_rate_hz": {"E": exc, "I": inh},
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "config": config.model_dump(mode="json"),
         "config_hash": config_hash,
