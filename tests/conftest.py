@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fitrec.datasets import locate
+from fitrec.datasets import load_manifest, locate
 from fitrec.errors import MissingFileError
 
 
@@ -17,6 +17,7 @@ def dataset() -> Callable[[str], Path]:
     """Folder of a public data set; the test is skipped where no mirror holds it."""
 
     def find(name: str) -> Path:
+        load_manifest(name)  # a mistyped name is an error, not a reason to skip
         try:
             return locate(name)
         except MissingFileError as error:
