@@ -98,30 +98,12 @@ class Rls:
         steps, start = problem.bin_steps, network.window_start_step
         power = simulator.trace_power(max(steps, start))
         rho = np.float32(power[steps] / simulator.constants.charge_p)
-        recorder = lif.Recorder(np.empty(0, np.int32), np.empty(0, np.int32), np.zeros(1, np.int64), 0, np.zeros(0, np.float32))
         counts, silent = np.zeros(network.n_neurons, np.uint16), np.zeros(network.n_neurons, np.uint16)
-        inputs, one = simulator.inputs(condition), np.float32(1)
-        lif.advance(
-            simulator.constants, wiring, state, inputs, network.drive, one, 0, start, index, condition, power, recorder, silent
-        )
+        simulator.advance(wiring, state, condition, network.drive, 0, start, trial=index, power=power, counts=silent)
         held, edges = 0, self._neuron_blocks()
         for k in range(len(wanted)):
             step = start + k * steps
-            lif.advance(
-                simulator.constants,
-                wiring,
-                state,
-                inputs,
-                network.drive,
-                one,
-                step,
-                steps,
-                index,
-                condition,
-                power,
-                recorder,
-                counts,
-            )
+            simulator.advance(wiring, state, condition, network.drive, step, steps, trial=index, power=power, counts=counts)
             current = state.u_static[network.trained].astype(np.float64)
             bias = ((current if self._instantaneous else 0.0) - wanted[k]).astype(np.float32)
 

@@ -193,6 +193,39 @@ class Simulator:
         """Stimulus and feed-forward rates of a condition in kernel form."""
         return self._inputs[condition]
 
+    def advance(
+        self,
+        wiring: lif.Wiring,
+        state: lif.State,
+        condition: int,
+        drive: NDArray[np.float32],
+        step: int,
+        n_steps: int,
+        *,
+        trial: int,
+        power: NDArray[np.float32],
+        counts: NDArray[np.uint16],
+    ) -> None:
+        """Advance a trial in closed loop by n_steps from absolute step `step`; `counts` is advanced by each neuron's spikes.
+
+        `power` is ``trace_power`` of at least n_steps.
+        """
+        lif.advance(
+            self.constants,
+            wiring,
+            state,
+            self._inputs[condition],
+            drive,
+            F(1),
+            step,
+            n_steps,
+            trial,
+            condition,
+            power,
+            lif.Recorder(np.empty(0, np.int32), np.empty(0, np.int32), np.zeros(1, np.int64), 0, np.zeros(0, F)),
+            counts,
+        )
+
     def run_trial(
         self,
         wiring: lif.Wiring,

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fitrec.kernels.cpu import lif
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
 from fitrec.simulate.fi import drive_grid, measure_fi
@@ -82,24 +81,9 @@ def network_fi(
     sampled = np.unique(np.linspace(0, network.n_exc - 1, n_sampled).astype(np.int64))
     currents = np.zeros((len(sampled), steps), np.float32)
     if len(network.static_indices):
-        recorder = lif.Recorder(np.empty(0, np.int32), np.empty(0, np.int32), np.zeros(1, np.int64), 0, np.zeros(0, np.float32))
         counts, power = np.zeros(network.n_neurons, np.uint16), simulator.trace_power(1)
         for step in range(steps):
-            lif.advance(
-                simulator.constants,
-                wiring,
-                state,
-                simulator.inputs(0),
-                bare.drive,
-                np.float32(1),
-                step,
-                1,
-                0,
-                0,
-                power,
-                recorder,
-                counts,
-            )
+            simulator.advance(wiring, state, 0, bare.drive, step, 1, trial=0, power=power, counts=counts)
             currents[:, step] = state.u_static[sampled]
         currents = currents[:, round(SETTLE_MS / network.dt_ms) :]
         currents -= currents.mean(axis=1, keepdims=True)

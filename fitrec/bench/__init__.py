@@ -1,0 +1,1 @@
+"""Benchmarks with the anchors' settings: one module each, whose `run` returns the figures of one JSON file."""

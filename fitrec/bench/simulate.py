@@ -1,0 +1,155 @@
+"""The time loop alone: what a neuron costs per step, and what a spike costs per synapse.
+
+Neurons fire regularly at the wanted rate with phases that are spread evenly, driven by a constant current; their synapses carry
+weights too small to matter. So the same spikes fall in every variant, with and without noise and synapses, and the difference of
+two variants is the cost of what they differ in.
+"""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.errors import ConfigError
+from fitrec.networks.balanced import balanced_projection
+from fitrec.networks.network import Network
+from fitrec.networks.weights import Weights
+from fitrec.simulate.simulator import Simulator
+
+DT_MS, TAU_M_MS = 0.1, 1000.0  # a slow membrane holds low rates without noise
+NOISE_SIGMA = 1e-3
+REPEATS = 5
+
+
+def run(*, neurons: int, out_degree: int, rate_hz: float, steps: int, seed: int = 1) -> dict[str, Any]:
+    """Time the variants.
+
+    Parameters
+    ----------
+    neurons, out_degree : int
+        Size of the network and static synapses per neuron.
+    rate_hz : float
+        Rate of every neuron.
+    steps : int
+        Steps of 0.1 ms per repetition.
+
+    Returns
+    -------
+    dict
+        ``ns_per_neuron_step`` without noise and synapses but with the spikes, ``ns_per_neuron_step_noise`` with noise,
+        ``ns_per_synaptic_event``: each times the number of threads, so per core; the best of several repetitions.
+
+    Raises
+    ------
+    ConfigError
+        If the rate is higher than one spike in two steps.
+
+    """
+    if not 0 < rate_hz <= 500.0 / DT_MS:
+        raise ConfigError(f"--rate-hz is {rate_hz:g}, but must be above 0 and at most {500 / DT_MS:g}, a spike in two steps.")
+    network = _network(neurons, out_degree, rate_hz, seed)
+    no_synapses = replace(
+        network,
+        static_indptr=np.zeros(neurons + 1, np.int64),
+        static_indices=np.zeros(0, np.int32),
+        static_weight=np.zeros(0, np.float32),
+    )
+    variants = {
+        "bare": Simulator(no_synapses),
+        "noise": Simulator(replace(no_synapses, sigma=NOISE_SIGMA)),
+        "synapses": Simulator(network),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    spikes: dict[str, int] = {}
+    for repeat in range(REPEATS + 1):  # the first compiles and fills the caches
+        for name, simulator in variants.items():
+            taken, spikes[name] = _time(simulator, rate_hz, steps)
+            if repeat:
+                seconds[name].append(taken)
+    best = {name: min(values) for name, values in seconds.items()}
+    events = spikes["synapses"] * out_degree
+    return {
+        "ns_per_neuron_step": 1e9 * best["bare"] / (neurons * steps),
+        "ns_per_neuron_step_noise": 1e9 * best["noise"] / (neurons * steps),
+        "ns_per_synaptic_event": 1e9 * (best["synapses"] - best["bare"]) / events if events else None,
+        "neurons": neurons,
+        "out_degree": out_degree,
+        "rate_hz": spikes["synapses"] / (neurons * steps * DT_MS * 1e-3),
+        "steps": steps,
+        "seconds": seconds,
+    }
+
+
+def _network(neurons: int, out_degree: int, rate_hz: float, seed: int) -> Network:
+    """Build half E, half I neurons with `out_degree` synapses of negligible weight each, driven to fire at `rate_hz`."""
+    n_exc = (neurons + 1) // 2
+    projection = balanced_projection(
+        n_exc=n_exc,
+        n_inh=neurons - n_exc,
+        k=out_degree // 2,
+        degree="out",
+        gain=1e-9,
+        j_ee=0.15,
+        j_ie=1.0,
+        j_ei=0.75,
+        j_ii=1.0,
+        tau_m_ms=TAU_M_MS,
+        seed=seed,
+    )
+    return Network(
+        seed=seed,
+        n_exc=n_exc,
+        n_inh=neurons - n_exc,
+        dt_ms=DT_MS,
+        integration="exact",
+        tau_m_ms=TAU_M_MS,
+        threshold=1.0,
+        reset=0.0,
+        refractory_steps=1,
+        sigma=0.0,
+        tau_static_ms=3.0,
+        tau_plastic_ms=150.0,
+        n_plastic_exc=0,
+        stimulus_start_step=0,
+        window_start_step=0,
+        window_steps=0,
+        stimulus_sd=0.0,
+        stimulus_tau_ms=20.0,
+        condition_names=["benchmark"],
+        drive=_drive(rate_hz) * np.ones(neurons, np.float32),
+        static_indptr=projection.indptr,
+        static_indices=projection.indices,
+        static_weight=projection.weight,
+        trained=np.zeros(0, np.int32),
+        trained_unit=np.zeros(0, np.int32),
+        plastic_pre=np.zeros((0, 0), np.int32),
+        plastic_weight=np.zeros((0, 0), np.float32),
+        ff_rate_hz=np.zeros((1, 1, 0), np.float32),
+        untrained_rate_hz=np.zeros(neurons, np.float32),
+        fi_drive=np.zeros(0),
+        fi_rate_hz=np.zeros(0),
+    )
+
+
+def _drive(rate_hz: float) -> np.float32:
+    """Return the constant drive at which the membrane climbs from 0 to the threshold 1 between two spikes."""
+    climb_ms = 1e3 / rate_hz - DT_MS  # less the refractory step
+    return np.float32(1.0 / (1.0 - np.exp(-climb_ms / TAU_M_MS)))
+
+
+def _time(simulator: Simulator, rate_hz: float, steps: int) -> tuple[float, int]:
+    """Run the steps once from evenly spread phases; returns seconds and spikes."""
+    network = simulator.network
+    n = network.n_neurons
+    nothing = Weights(plastic=np.zeros((0, 0), np.float32), feed_forward=np.zeros((1, 0, 0), np.float32))
+    wiring, state = simulator.wiring(nothing, 0), simulator.initial_state(0, 0)
+    # A step of the golden section spreads the phases evenly over the neurons in any order.
+    phase_ms = 1e3 / rate_hz * ((np.arange(n) * 0.6180339887498949) % 1.0)
+    state.v[:] = _drive(rate_hz) * (1.0 - np.exp(-phase_ms / TAU_M_MS))
+    counts: NDArray[np.uint16] = np.zeros(n, np.uint16)
+    power = simulator.trace_power(steps)
+    started = time.perf_counter()
+    simulator.advance(wiring, state, 0, network.drive, 0, steps, trial=0, power=power, counts=counts)
+    return time.perf_counter() - started, int(counts.sum())
