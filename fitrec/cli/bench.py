@@ -8,13 +8,18 @@ from typing import Any
 import click
 
 from fitrec.cli import options
+from fitrec.cli.device import resolve_device, resolve_threads
 
 EXAMPLES = """\b
 EXAMPLES
   fitrec bench simulate --json simulate.json
   fitrec bench simulate --neurons 10000 --out-degree 1024 --rate-hz 5
+  fitrec bench loop --preset sinusoid-10k --threads 2 --json loop.json
+  fitrec bench loop --preset million --neurons 20000
 """
 
+# Stated here so that the help needs no numerics; a test holds it against fitrec.bench.presets.
+PRESETS = ("sinusoid-10k", "default-4096", "neuropixels-66k", "million")
 _json = click.option("--json", "json_file", type=options.PATH, help="Write the figures into this file.")
 
 
@@ -35,6 +40,24 @@ def simulate(neurons: int, out_degree: int, rate_hz: float, steps: int, json_fil
 
     figures = run(neurons=neurons, out_degree=out_degree, rate_hz=rate_hz, steps=steps)
     _finish("simulate", figures, json_file, device="cpu", threads=1)
+
+
+@command.command()
+@click.option("--preset", type=click.Choice(list(PRESETS)), default="sinusoid-10k", show_default=True, help="Whose settings.")
+@click.option(
+    "--neurons", type=click.IntRange(min=20), help="Fewer neurons, and fewer synapses where these do not allow as many."
+)
+@click.option("--loops", type=click.IntRange(min=1), default=5, show_default=True, help="Loops; the time is their median.")
+@options.threads
+@options.device
+@_json
+def loop(preset: str, neurons: int | None, loops: int, threads: int | None, device: str, json_file: Path | None) -> None:
+    """Time training loops of RLS: sinusoids or PSTH-like targets for every neuron of a published network."""
+    device, threads = resolve_device(device), resolve_threads(threads)
+    from fitrec.bench.loop import run
+
+    figures = run(preset=preset, neurons=neurons, loops=loops, threads=threads)
+    _finish("loop", figures, json_file, device=device, threads=threads)
 
 
 def _finish(name: str, figures: Mapping[str, Any], json_file: Path | None, *, device: str, threads: int) -> None:

@@ -1,0 +1,203 @@
+"""The anchors' networks and targets: configurations A, B and C of TrainSpikingNet (rls.md 1.2-1.4), and a million neurons."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fitrec.learn.drive_targets import measure_static_current
+from fitrec.learn.rule import Problem
+from fitrec.networks.balanced import balanced_drive, balanced_projection
+from fitrec.networks.network import Network
+from fitrec.networks.plastic import plastic_inputs
+from fitrec.networks.weights import Weights
+from fitrec.simulate.simulator import Simulator
+
+DT_MS, TAU_M_MS = 0.1, 10.0
+# An f-I curve under which a neuron fires at exp(drive): targets of the drive can be given as rates, exactly.
+_LOG_DRIVE = np.linspace(-40.0, 40.0, 81)
+_TRIAL = 700_000  # the untrained trial that the targets are built around
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """Settings of one training loop; `k` static and `inputs` plastic connections from each population.
+
+    `published_hz` is the rate of the anchor's first loop, mean over all neurons and the whole trial, with its own random numbers.
+    """
+
+    neurons: int
+    k: int
+    inputs: int
+    sigma: float
+    penalty: float
+    penalty_row_sum: float
+    bin_ms: float
+    window_ms: float
+    psth_like: bool
+    published_hz: float | None = None
+    anchor_seconds: str = ""
+
+
+PRESETS = {
+    "default-4096": Preset(
+        neurons=4096,
+        k=205,
+        inputs=29,
+        sigma=0.0,
+        penalty=0.8,
+        penalty_row_sum=0.01,
+        bin_ms=10.0,
+        window_ms=1000.0,
+        psth_like=False,
+        published_hz=4.60229,
+        anchor_seconds="7.1, CPU (TrainSpikingNet, README)",
+    ),
+    "sinusoid-10k": Preset(
+        neurons=10_000,
+        k=512,
+        inputs=45,
+        sigma=0.0,
+        penalty=0.8,
+        penalty_row_sum=0.01,
+        bin_ms=10.0,
+        window_ms=1000.0,
+        psth_like=False,
+        published_hz=5.45735,
+        anchor_seconds="3.90, CPU, cores unstated (TrainSpikingNet, notebook)",
+    ),
+    "neuropixels-66k": Preset(
+        neurons=66_002,
+        k=0,
+        inputs=64,
+        sigma=0.65,
+        penalty=0.04,
+        penalty_row_sum=0.0,
+        bin_ms=20.0,
+        window_ms=3000.0,
+        psth_like=True,
+        published_hz=7.36446,
+        anchor_seconds="4.39, H100 (TrainSpikingNet, notebook)",
+    ),
+    "million": Preset(
+        neurons=1_000_000,
+        k=512,
+        inputs=45,
+        sigma=0.0,
+        penalty=0.8,
+        penalty_row_sum=0.01,
+        bin_ms=10.0,
+        window_ms=1000.0,
+        psth_like=False,
+    ),
+}
+
+
+def scaled(preset: Preset, neurons: int) -> Preset:
+    """Return the preset with another number of neurons, and as many connections per neuron as these allow."""
+    limit = neurons // 2 - 2
+    return replace(
+        preset, neurons=neurons, k=min(preset.k, limit), inputs=min(preset.inputs, limit), published_hz=None, anchor_seconds=""
+    )
+
+
+def memory_bytes(preset: Preset) -> dict[str, int]:
+    """Estimate the largest arrays of a loop, P in full float32."""
+    n, inputs, targets = preset.neurons, 2 * preset.inputs, round(preset.window_ms / preset.bin_ms)
+    static = 2 * preset.k * n
+    return {
+        "P": 4 * n * inputs**2,
+        "held-back updates": 4 * n * inputs * 20,
+        "plastic synapses": 32 * n * inputs,
+        "static synapses": 24 * static,  # while they are drawn; 10 afterwards
+        "stimulus": 4 * n * 2000,
+        "targets": 40 * n * targets,
+    }
+
+
+def network(preset: Preset, seed: int) -> Network:
+    """Draw the network; all neurons are trained."""
+    n_exc = (preset.neurons + 1) // 2
+    n_inh = preset.neurons - n_exc
+    projection = balanced_projection(
+        n_exc=n_exc,
+        n_inh=n_inh,
+        k=preset.k,
+        degree="out",
+        gain=1.0,
+        j_ee=0.15,
+        j_ie=1.0,
+        j_ei=0.75,
+        j_ii=1.0,
+        tau_m_ms=TAU_M_MS,
+        seed=seed,
+    )
+    trained = np.arange(preset.neurons, dtype=np.int32)
+    pre = plastic_inputs(
+        trained=trained,
+        n_exc=n_exc,
+        n_inh=n_inh,
+        inputs_exc=preset.inputs,
+        inputs_inh=preset.inputs,
+        exc_sources="all",
+        seed=seed,
+    )
+    weight = np.full(pre.shape, -10.0 / np.sqrt(preset.inputs), np.float32)
+    weight[:, : preset.inputs] *= -1
+    return Network(
+        seed=seed,
+        n_exc=n_exc,
+        n_inh=n_inh,
+        dt_ms=DT_MS,
+        integration="euler",
+        tau_m_ms=TAU_M_MS,
+        threshold=1.0,
+        reset=0.0,
+        refractory_steps=1,
+        sigma=preset.sigma,
+        tau_static_ms=3.0,
+        tau_plastic_ms=150.0,
+        n_plastic_exc=preset.inputs,
+        stimulus_start_step=round(800.0 / DT_MS),
+        window_start_step=round(1000.0 / DT_MS),
+        window_steps=round(preset.window_ms / DT_MS),
+        stimulus_sd=0.2 * np.sqrt(10.0),
+        stimulus_tau_ms=20.0,
+        condition_names=["benchmark"],
+        drive=balanced_drive(n_exc=n_exc, n_inh=n_inh, k=preset.k, gain=1.0, drive_exc=0.12, drive_inh=0.08),
+        static_indptr=projection.indptr,
+        static_indices=projection.indices,
+        static_weight=projection.weight,
+        trained=trained,
+        trained_unit=trained,
+        plastic_pre=pre,
+        plastic_weight=weight,
+        ff_rate_hz=np.zeros((1, round(preset.window_ms), 0), np.float32),
+        untrained_rate_hz=np.zeros(preset.neurons, np.float32),
+        fi_drive=_LOG_DRIVE,
+        fi_rate_hz=np.exp(_LOG_DRIVE),
+    )
+
+
+def problem(preset: Preset, simulator: Simulator, threads: int) -> Problem:
+    """Set targets for every neuron: sinusoids around its untrained static current, or around PSTH-like mean drives."""
+    net = simulator.network
+    bins = round(preset.window_ms / preset.bin_ms)
+    rng = np.random.default_rng(net.seed)
+    time_ms = preset.bin_ms * np.arange(1, bins + 1)[:, None]
+    phase = rng.uniform(0, 1, preset.neurons)
+    wave = np.sin(2 * np.pi * (time_ms / 1000.0 - phase))
+    empty = Problem(
+        simulator=simulator,
+        rate_hz=np.zeros((1, bins, preset.neurons)),
+        bin_steps=round(preset.bin_ms / DT_MS),
+        smooth=lambda rate_hz: rate_hz,
+        rate_floor_hz=float(np.exp(_LOG_DRIVE[0])),
+        sharpening=0,
+        threads=threads,
+    )
+    if preset.psth_like:
+        drive = rng.normal(-0.1, 0.25, preset.neurons) + 0.15 * wave
+    else:
+        silent = Weights(plastic=net.plastic_weight, feed_forward=np.zeros((1, preset.neurons, 0), np.float32))
+        drive = 0.5 * wave + measure_static_current(empty, silent, 1, _TRIAL)[0] + net.drive
+    return replace(empty, rate_hz=np.exp(drive)[None])
