@@ -29,6 +29,10 @@ class TrainingError(FitrecError, RuntimeError):
     """Training that had to stop (non-finite weights, changed inputs, unusable checkpoint)."""
 
 
+class DeviceError(FitrecError, RuntimeError):
+    """A GPU that is not there, or has too little memory."""
+
+
 class StoreError(FitrecError, OSError):
     """A file or store that is missing, damaged, of another kind, already there, or cannot be written."""
 

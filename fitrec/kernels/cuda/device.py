@@ -1,0 +1,153 @@
+"""A device that kernels run on: the few operations that the code driving them needs.
+
+`CudaDevice` is a GPU through CuPy. The tests have a second implementation that compiles the same sources with a host compiler and
+works on NumPy arrays, so that all code written against `Device` runs without a GPU.
+"""
+
+from functools import cache
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.errors import DeviceError
+from fitrec.kernels.cuda.source import OPTIONS, source
+
+
+class Device(Protocol):
+    """What the drivers of the kernels use.
+
+    Attributes
+    ----------
+    name : str
+        For messages and provenance.
+    xp : module
+        cupy or numpy: the module whose arrays live on the device.
+
+    """
+
+    name: str
+    xp: Any
+
+    def asarray(self, host: NDArray[Any]) -> Any:
+        """Copy of a host array on the device."""
+
+    def to_host(self, array: Any) -> NDArray[Any]:
+        """Copy of a device array on the host; waits for the kernels that fill it."""
+
+    def launch(
+        self,
+        module: str,
+        kernel: str,
+        grid: int,
+        block: int,
+        args: tuple[Any, ...],
+        *,
+        shared: int = 0,
+        cooperative: bool = False,
+    ) -> None:
+        """Start a kernel of ``module.cu`` with `grid` blocks of `block` threads and `shared` bytes of dynamic shared memory.
+
+        `cooperative` guarantees that all blocks run at the same time, as a barrier over the grid needs; then `grid` is at most
+        `resident_blocks`. Does not wait for the kernel.
+        """
+
+    def resident_blocks(self, module: str, kernel: str, block: int, shared: int = 0) -> int:
+        """Return the number of blocks of this kernel that can run at the same time."""
+
+    def free_bytes(self) -> int:
+        """Memory that is left for new arrays."""
+
+
+def require_memory(device: Device, needed: int, what: str, remedy: str) -> None:
+    """Raise DeviceError, with the figures, if `needed` bytes are not left on the device."""
+    free = device.free_bytes()
+    if needed > free:
+        raise DeviceError(
+            f"{what} needs {needed / 1e9:.3g} GB on {device.name}, of which {free / 1e9:.3g} GB are free; {remedy}, or use "
+            "--device cpu"
+        )
+
+
+class CudaDevice:
+    """An NVIDIA GPU. Opening it makes it the current device of the calling thread.
+
+    Raises
+    ------
+    DeviceError
+        If there is no such GPU; the sentence says what was looked for.
+
+    """
+
+    def __init__(self, number: int = 0) -> None:
+        try:
+            import cupy
+        except ImportError as error:
+            raise DeviceError(
+                f"cuda:{number} needs CuPy, which cannot be imported ({error}); pip install fitrec[cuda13]"
+            ) from error
+        try:
+            count = cupy.cuda.runtime.getDeviceCount()
+        except cupy.cuda.runtime.CUDARuntimeError as error:
+            raise DeviceError(f"cuda:{number} cannot be used: {error}") from error
+        if number >= count:
+            raise DeviceError(f"there is no cuda:{number}: CUDA finds {count} device{'s' * (count != 1)}, numbered from 0")
+        self.xp = cupy
+        self._device = cupy.cuda.Device(number)
+        self._device.use()
+        properties = cupy.cuda.runtime.getDeviceProperties(number)
+        self._multiprocessors = int(properties["multiProcessorCount"])
+        self.name = f"cuda:{number} ({properties['name'].decode()})"
+
+    def asarray(self, host: NDArray[Any]) -> Any:
+        """Copy of a host array on the device."""
+        return self.xp.asarray(np.ascontiguousarray(host))
+
+    def to_host(self, array: Any) -> NDArray[Any]:
+        """Copy of a device array on the host; waits for the kernels that fill it."""
+        return np.asarray(self.xp.asnumpy(array))
+
+    def launch(
+        self,
+        module: str,
+        kernel: str,
+        grid: int,
+        block: int,
+        args: tuple[Any, ...],
+        *,
+        shared: int = 0,
+        cooperative: bool = False,
+    ) -> None:
+        """Start a kernel; see `Device.launch`."""
+        _function(self._device.id, module, kernel, cooperative, shared)((grid,), (block,), args, shared_mem=shared)
+
+    def resident_blocks(self, module: str, kernel: str, block: int, shared: int = 0) -> int:
+        """Return the number of blocks of this kernel that can run at the same time."""
+        from cupy_backends.cuda.api import driver
+
+        function = _function(self._device.id, module, kernel, True, shared)
+        return self._multiprocessors * int(driver.occupancyMaxActiveBlocksPerMultiprocessor(function.kernel.ptr, block, shared))
+
+    def free_bytes(self) -> int:
+        """Memory that is left for new arrays, what CuPy's pool holds for reuse included."""
+        free, _ = self._device.mem_info
+        return int(free) + int(self.xp.get_default_memory_pool().free_bytes())
+
+
+_MOST_STATIC_SHARED = 48 * 1024  # more must be asked for
+
+
+@cache
+def _function(number: int, module: str, kernel: str, cooperative: bool, shared: int) -> Any:
+    """Compiled kernel on device `number`; CuPy keeps the binary on disk as well."""
+    function = _module(number, module, cooperative).get_function(kernel)
+    if shared > _MOST_STATIC_SHARED:
+        function.max_dynamic_shared_size_bytes = shared
+    return function
+
+
+@cache
+def _module(number: int, module: str, cooperative: bool) -> Any:
+    import cupy
+
+    return cupy.RawModule(code=source(module), options=OPTIONS, enable_cooperative_groups=cooperative)

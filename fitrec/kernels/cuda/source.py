@@ -1,0 +1,64 @@
+"""The text of the CUDA files, as every compiler gets it: NVRTC through CuPy, NVRTC alone, and a host compiler in the tests."""
+
+import re
+from functools import cache
+from importlib.resources import files
+
+from fitrec.kernels.cpu import lif, philox
+
+# Multiplication and addition are fused only where the source says so; the host compiler's counterpart is -ffp-contract=off.
+OPTIONS = ("--std=c++17", "--fmad=false")
+
+_INCLUDE = re.compile(r'^#include "([\w.]+)"$', re.MULTILINE)
+_ONCE = re.compile(r"^#pragma once$", re.MULTILINE)  # headers are put in place once anyhow
+_KERNEL = re.compile(r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\s*\(")
+
+
+def modules() -> list[str]:
+    """Names of all files with kernels, without their suffix."""
+    return sorted(entry.name.removesuffix(".cu") for entry in files(__package__).iterdir() if entry.name.endswith(".cu"))
+
+
+@cache
+def source(module: str) -> str:
+    """Return the text of ``module.cu`` with the constants shared with Python, and its includes in place.
+
+    Not the compiler but this function puts includes in place, because CuPy's cache would not notice that an included file changed.
+    """
+    return _constants() + with_includes(files(__package__).joinpath(f"{module}.cu").read_text(), f"{module}.cu")
+
+
+def with_includes(text: str, name: str) -> str:
+    """Put the headers of this folder in place of the first ``#include`` of each; line numbers stay those of the files."""
+    seen: set[str] = set()
+
+    def expand(text: str, name: str) -> str:
+        def put(match: re.Match[str]) -> str:
+            header = match[1]
+            if header in seen:
+                return ""
+            seen.add(header)
+            line = text.count("\n", 0, match.start()) + 2
+            return f'{expand(files(__package__).joinpath(header).read_text(), header)}\n#line {line} "{name}"'
+
+        return f'#line 1 "{name}"\n' + _INCLUDE.sub(put, _ONCE.sub("", text))
+
+    return expand(text, name)
+
+
+def kernels(text: str) -> list[str]:
+    """Names of the kernels that a source text defines."""
+    return _KERNEL.findall(text)
+
+
+def _constants() -> str:
+    values = {
+        "STREAM_INITIAL_VOLTAGE": philox.INITIAL_VOLTAGE,
+        "STREAM_MEMBRANE_NOISE": philox.MEMBRANE_NOISE,
+        "STREAM_STIMULUS": philox.STIMULUS,
+        "STREAM_FEED_FORWARD": philox.FEED_FORWARD,
+        "NORMAL_MEAN": philox.NORMAL_MEAN,
+        "NORMAL_SCALE": f"{float(philox.NORMAL_SCALE).hex()}f",
+        "FROM_FIXED": f"{(1.0 / lif.FIXED_ONE).hex()}f",
+    }
+    return "".join(f"#define {name} {value}\n" for name, value in values.items())

@@ -1,0 +1,28 @@
+"""The devices CUDA tests run on."""
+
+from typing import Any
+
+import pytest
+
+from fitrec.errors import DeviceError
+from fitrec.kernels.cuda.device import CudaDevice
+from tests.cuda.host.device import HostDevice, compiler
+
+
+def _host(reverse: bool) -> HostDevice:
+    if not compiler():
+        pytest.skip("the host shim is compiled with g++, which is not installed")
+    return HostDevice(reverse=reverse)
+
+
+def _gpu() -> CudaDevice:
+    try:
+        return CudaDevice()
+    except DeviceError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(params=["host", "host, reversed", pytest.param("gpu", marks=pytest.mark.gpu)])
+def device(request: Any) -> Any:
+    """Every device there is: the host shim with either order of threads and blocks, and a GPU."""
+    return _gpu() if request.param == "gpu" else _host("reversed" in request.param)

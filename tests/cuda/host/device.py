@@ -1,0 +1,141 @@
+"""A `Device` that compiles the CUDA sources with g++ and runs them on the CPU, on NumPy arrays (see cuda_on_host.hpp)."""
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.kernels.cuda.arguments import address
+from fitrec.kernels.cuda.source import kernels, source
+
+SHIM = Path(__file__).with_name("cuda_on_host.hpp")
+FLAGS = ("-std=c++20", "-O2", "-march=native", "-ffp-contract=off", "-fPIC", "-shared", "-U_FORTIFY_SOURCE", "-Wall", "-Werror",
+         "-Wno-unused-function", "-Wno-unknown-pragmas", "-Wno-unused-variable")  # fmt: skip
+
+
+class HostError(RuntimeError):
+    """A kernel did on the host what it must not do on a device."""
+
+
+class HostDevice:
+    """Runs kernels as fibers on one core.
+
+    Attributes
+    ----------
+    reverse : bool
+        Run threads and blocks in descending instead of ascending order.
+    blocks : int
+        How many blocks of a cooperative launch it claims to hold.
+    memory : int
+        Bytes it claims to have free.
+
+    """
+
+    def __init__(self, *, reverse: bool = False, blocks: int = 3, memory: int = 2**40) -> None:
+        self.name = "host shim"
+        self.xp: Any = np
+        self.reverse, self.blocks, self.memory = reverse, blocks, memory
+
+    def asarray(self, host: NDArray[Any]) -> NDArray[Any]:
+        return np.array(host, order="C")
+
+    def to_host(self, array: NDArray[Any]) -> NDArray[Any]:
+        return array.copy()
+
+    def launch(
+        self,
+        module: str,
+        kernel: str,
+        grid: int,
+        block: int,
+        args: tuple[Any, ...],
+        *,
+        shared: int = 0,
+        cooperative: bool = False,
+    ) -> None:
+        assert grid >= 1, f"{kernel} is started with {grid} blocks"
+        assert 1 <= block <= 1024, f"{kernel} is started with {block} threads"
+        assert not cooperative or grid <= self.blocks, f"{kernel}: {grid} blocks cannot run together, {self.blocks} can"
+        run(library(source(module)), kernel, grid, block, args, shared=shared, cooperative=cooperative, reverse=self.reverse)
+
+    def resident_blocks(self, module: str, kernel: str, block: int, shared: int = 0) -> int:
+        return self.blocks
+
+    def free_bytes(self) -> int:
+        return self.memory
+
+
+def run(
+    built: ctypes.CDLL,
+    kernel: str,
+    grid: int,
+    block: int,
+    args: tuple[Any, ...],
+    *,
+    shared: int = 0,
+    cooperative: bool = False,
+    reverse: bool = False,
+) -> None:
+    """Launch a kernel of a built library and wait for it; the sizes of the arguments are checked against its parameters."""
+    values = [_bytes_of(kernel, value) for value in args]
+    sizes = (ctypes.c_size_t * 64)()
+    count = getattr(built, f"sizes_{kernel}")(sizes)
+    given = [len(value) for value in values]
+    if given != sizes[:count]:
+        raise HostError(f"{kernel} has parameters of {sizes[:count]} bytes, but was given {given}")
+    buffers = [ctypes.create_string_buffer(value, len(value)) for value in values]
+    pointers = (ctypes.c_void_p * len(buffers))(*(ctypes.addressof(buffer) for buffer in buffers))
+    launch = getattr(built, f"launch_{kernel}")
+    launch.restype = ctypes.c_char_p
+    failure = launch(grid, block, ctypes.c_size_t(shared), int(cooperative), int(reverse), pointers)
+    if failure is not None:
+        raise HostError(f"{kernel}: {failure.decode()}")
+
+
+@cache
+def library(text: str) -> ctypes.CDLL:
+    """Compile a CUDA source for the CPU; the result is kept in the temporary folder for later test runs."""
+    entries = "\n".join(
+        f'extern "C" const char* launch_{name}(unsigned grid, unsigned block, std::size_t shared, int cooperative, int reverse, '
+        f"void** args) {{ return cuda_on_host::launch(&{name}, grid, block, shared, cooperative, reverse, args); }}\n"
+        f'extern "C" int sizes_{name}(std::size_t* out) {{ return cuda_on_host::sizes(&{name}, out); }}'
+        for name in kernels(text)
+    )
+    whole = f'{SHIM.read_text()}\n{text}\n#line 1 "entries"\n{entries}\n'
+    key = hashlib.sha256(repr((FLAGS, platform.processor(), platform.node(), whole)).encode()).hexdigest()[:32]
+    folder = Path(tempfile.gettempdir()) / f"fitrec-cuda-on-host-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    built = folder / f"{key}.so"
+    if not built.exists():
+        with tempfile.TemporaryDirectory(dir=folder) as temporary:
+            code, result = Path(temporary) / "kernels.cpp", Path(temporary) / "kernels.so"
+            code.write_text(whole)
+            done = subprocess.run([compiler(), *FLAGS, "-o", result, code], capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise HostError(f"the CUDA source does not compile for the host:\n{done.stderr}")
+            result.rename(built)
+    return ctypes.CDLL(str(built))
+
+
+def compiler() -> str:
+    """Return the path of g++, or an empty string."""
+    return shutil.which("g++") or ""
+
+
+def _bytes_of(kernel: str, value: Any) -> bytes:
+    if isinstance(value, np.generic):
+        return value.tobytes()
+    if isinstance(value, np.ndarray) and value.dtype.names is not None:
+        return value.tobytes()
+    if isinstance(value, np.ndarray):
+        return ctypes.c_void_p(address(value)).value.to_bytes(8, "little") if value.size else bytes(8)
+    raise HostError(f"{kernel} was given a {type(value).__name__}; give an array or a NumPy scalar of the C type")

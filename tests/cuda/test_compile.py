@@ -1,0 +1,57 @@
+"""Every CUDA file compiles for the architectures that fitrec is meant for, within its registers and without spilling any."""
+
+import pytest
+
+from fitrec.kernels.cuda.source import kernels, modules, source
+from tests.cuda.nvrtc import compile_cuda
+
+pytest.importorskip("cupy", reason="NVRTC is reached through CuPy, which is not installed")
+
+# Most registers per thread: 65,536 are shared by the threads that run on one multiprocessor at the same time.
+REGISTERS = {
+    "philox_words": 40,
+    "fill_normal": 40,
+}
+
+
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+@pytest.mark.parametrize("module", modules())
+def test_compiles_without_spills(module: str, architecture: str) -> None:
+    usage = compile_cuda(source(module), architecture)
+    assert sorted(usage) == sorted(kernels(source(module)))
+    for kernel, used in usage.items():
+        assert used.spilled == 0, f"{kernel} spills {used.spilled} bytes"
+        assert used.stack == 0, f"{kernel} keeps {used.stack} bytes in local memory"
+        assert used.registers <= REGISTERS[kernel], f"{kernel} takes {used.registers} registers"
+
+
+def test_a_kernel_with_too_many_live_values_is_caught() -> None:
+    text = """
+    extern "C" __global__ void __launch_bounds__(1024) crowded(float* x, int n) {
+        float a[200];
+        #pragma unroll
+        for (int i = 0; i < 200; ++i) a[i] = x[i * n];
+        __syncthreads();
+        #pragma unroll
+        for (int i = 0; i < 200; ++i) x[i * n] = a[i] * a[(i * 7 + 3) % 200];
+    }"""
+    assert compile_cuda(text, "sm_90")["crowded"].spilled > 0
+
+
+def test_an_error_names_the_line() -> None:
+    with pytest.raises(AssertionError, match=r"wrong\.cu\(7\): error"):
+        compile_cuda('#line 7 "wrong.cu"\nint x = y;\n', "sm_80")
+
+
+def test_multiplication_and_addition_stay_apart() -> None:
+    """A fused instruction would round once where numba rounds twice."""
+    from cupy.cuda import nvrtc
+
+    from fitrec.kernels.cuda.source import OPTIONS
+
+    text = 'extern "C" __global__ void f(float* x) { x[0] = x[1] * x[2] + x[3]; }'
+    program = nvrtc.createProgram(text, "f.cu", [], [])
+    nvrtc.compileProgram(program, [*OPTIONS, "--gpu-architecture=compute_90"])
+    ptx = nvrtc.getPTX(program)
+    nvrtc.destroyProgram(program)
+    assert b"fma.rn" not in (ptx if isinstance(ptx, bytes) else ptx.encode())
