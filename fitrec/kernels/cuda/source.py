@@ -23,7 +23,7 @@ def modules() -> list[str]:
 def source(module: str) -> str:
     """Return the text of ``module.cu`` with the constants shared with Python, and its includes in place.
 
-    Not the compiler but this function puts includes in place, because CuPy's cache would not notice that an included file changed.
+    The compiler does not see the includes because CuPy's cache would not notice that an included file changed.
     """
     return _constants() + with_includes(files(__package__).joinpath(f"{module}.cu").read_text(), f"{module}.cu")
 
