@@ -27,6 +27,17 @@ class Ridge(Section):
         0.5, ge=0, description="Gain of the first target correction through the f-I curve; it falls as 1/n. 0: none."
     )
     correction_from: int = Field(3, ge=1, description="First loop (from 1) whose measured rates correct the targets.")
+    gram: Literal["auto", "shared", "gathered"] = Field(
+        "auto",
+        description="Where a neuron's Gram matrix comes from: 'shared', a block of one matrix of all presynaptic neurons (small "
+        "networks); 'gathered', formed anew from kept traces (large ones); 'auto', the cheaper one within memory_gb.",
+    )
+    memory_gb: float = Field(
+        8.0, gt=0, description="Memory for the statistics of the traces; 'gathered' keeps the newest trials that fit into it."
+    )
+    trace_bits: Literal[16, 32] = Field(
+        16, description="Precision of gathered traces: 16 moves the weights by about 1e-5 of the largest and halves the memory."
+    )
 
 
 class Rls(Section):

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.learn.drive_targets import DriveTargets, measure_static_current
-from fitrec.learn.least_squares import Penalties, Statistics, solve
+from fitrec.learn.least_squares import Penalties, solve
 from fitrec.learn.rule import Arrays, LoopResult, Problem, mean_correlation, mean_rates
+from fitrec.learn.statistics_form import Sizes, make_statistics
 from fitrec.networks.weights import Weights
 from fitrec.simulate.simulator import TrialRecord
 from fitrec.simulate.threads import thread_map
@@ -34,6 +35,9 @@ class Ridge:
         discount: float,
         correction_gain: float,
         correction_from: int,
+        gram: str,
+        memory_gb: float,
+        trace_bits: int,
     ) -> None:
         network = problem.simulator.network
         self._problem, self._forcing, self._penalties = problem, forcing, penalties
@@ -47,7 +51,17 @@ class Ridge:
             plastic=network.plastic_weight.copy(),
             feed_forward=np.zeros((n_conditions, n_trained, network.n_feed_forward), np.float32),
         )
-        self._statistics = Statistics.empty(n_conditions, n_bins, len(self._pool), network.n_feed_forward)
+        sizes = Sizes(
+            n_conditions=n_conditions,
+            n_bins=n_bins,
+            n_pool=len(self._pool),
+            n_trained=n_trained,
+            n_inputs=int(network.plastic_pre.shape[1]),
+            n_ff=network.n_feed_forward,
+            trials=tuple(self._trials),
+            trace_bits=trace_bits,
+        )
+        self._statistics = make_statistics(sizes, gram, memory_gb * 1e9)
         self._drives = DriveTargets(problem)
 
     def loop(self, index: int) -> LoopResult:
@@ -67,7 +81,6 @@ class Ridge:
             psth.append(np.mean([r.counts[:, trained] for r in records], axis=0) / problem.bin_s)
             current.append(np.mean([r.static_current[:, trained] for r in records], axis=0, dtype=np.float64))
             rates.append(mean_rates(problem, records))
-        self._statistics.trials += self._trials[index]
         smoothed = problem.smooth(np.stack(psth))
         drives.observe_static_current(np.stack(current), self._averaging(index))
         loops_corrected = index + 2 - self._correction_from
@@ -119,24 +132,18 @@ class Ridge:
 
     def state(self) -> Arrays:
         """Return weights, statistics and refined targets."""
-        s, d = self._statistics, self._drives
+        d = self._drives
         return {
             "plastic": self.weights.plastic,
             "feed_forward": self.weights.feed_forward,
-            "gram": s.gram,
-            "cross": s.cross,
-            "ff_gram": s.ff_gram,
-            "trace_sum": s.trace_sum,
-            "ff_sum": s.ff_sum,
-            "trials": np.array(s.trials),
             "static_current": d.static_current,
             "correction": d.correction,
+            **{f"statistics.{name}": values for name, values in self._statistics.state().items()},
         }
 
     def restore(self, state: Arrays) -> None:
         """Continue from a state."""
         self.weights = Weights(plastic=state["plastic"], feed_forward=state["feed_forward"])
-        s, d = self._statistics, self._drives
-        s.gram, s.cross, s.ff_gram = state["gram"], state["cross"], state["ff_gram"]
-        s.trace_sum, s.ff_sum, s.trials = state["trace_sum"], state["ff_sum"], float(state["trials"])
-        d.static_current, d.correction = state["static_current"], state["correction"]
+        self._drives.static_current, self._drives.correction = state["static_current"], state["correction"]
+        prefix = "statistics."
+        self._statistics.restore({k.removeprefix(prefix): values for k, values in state.items() if k.startswith(prefix)})

@@ -1,0 +1,121 @@
+"""Statistics of the traces, first form: one Gram matrix of the whole pool, of which each neuron takes its block.
+
+The matrix takes 4 pool^2 bytes, and a trial is added at the cost of pool^2 per sample whatever the number of neurons: the form
+for pools up to some ten thousand neurons. `fitrec.learn.gathered_traces` is the other one.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.learn.feed_forward_columns import FeedForwardColumns
+from fitrec.learn.rule import Arrays
+from fitrec.simulate.threads import thread_map
+
+TILE = 512  # rows of the Gram matrix per piece of work
+
+
+class SharedGram:
+    """Sums over trials and samples, older trials discounted.
+
+    Targets are the same in every trial, so only the trial sums of the traces meet them.
+
+    Attributes
+    ----------
+    gram : (pool, pool) float32
+        Sum over conditions of R'R.
+    cross : (condition, pool, ff) float32
+        R_c'X_c.
+    ff_gram : (condition, ff, ff) float32
+        X_c'X_c.
+    trace_sum, ff_sum : (condition, time, pool or ff) float64
+        Sums over trials of R and X.
+    trials : (condition,) float64
+        (Discounted) number of trials in the sums.
+
+    """
+
+    def __init__(self, n_conditions: int, n_bins: int, n_pool: int, n_ff: int) -> None:
+        self.gram = np.zeros((n_pool, n_pool), np.float32)
+        self.cross = np.zeros((n_conditions, n_pool, n_ff), np.float32)
+        self.ff_gram = np.zeros((n_conditions, n_ff, n_ff), np.float32)
+        self.trace_sum = np.zeros((n_conditions, n_bins, n_pool))
+        self.ff_sum = np.zeros((n_conditions, n_bins, n_ff))
+        self.trials = np.zeros(n_conditions)
+
+    def discount(self, factor: float) -> None:
+        """Give the trials so far less weight."""
+        for sums in self.state().values():
+            sums *= sums.dtype.type(factor)
+
+    def add(self, condition: int, traces: NDArray[np.float32], ff_traces: NDArray[np.float32], threads: int | None) -> None:
+        """Add trials of one condition.
+
+        Parameters
+        ----------
+        traces, ff_traces : (trial, time, pool or ff) float32
+
+        """
+        rows = traces.reshape(-1, traces.shape[2])
+        ff_rows = ff_traces.reshape(len(rows), ff_traces.shape[2])  # -1 would be ambiguous without feed-forward inputs
+        n_pool = rows.shape[1]
+
+        # Fixed tiles, each one matrix product on one thread: the same bits for any number of threads.
+        def tile(start: int) -> None:
+            part = slice(start, min(start + TILE, n_pool))
+            self.gram[part, : part.stop] += rows[:, part].T @ rows[:, : part.stop]
+
+        thread_map(tile, range(0, n_pool, TILE), threads)
+        for start in range(0, n_pool, TILE):
+            part = slice(start, min(start + TILE, n_pool))
+            self.gram[: part.start, part] = self.gram[part, : part.start].T
+        if ff_rows.shape[1]:
+            self.cross[condition] += rows.T @ ff_rows
+            self.ff_gram[condition] += ff_rows.T @ ff_rows
+        self.trace_sum[condition] += traces.sum(axis=0, dtype=np.float64)
+        self.ff_sum[condition] += ff_traces.sum(axis=0, dtype=np.float64)
+        self.trials[condition] += len(traces)
+
+    def system(self, penalty_feed_forward: float, threads: int | None) -> "SharedSystem":
+        """Set up the normal equations of all neurons."""
+        return SharedSystem(self, penalty_feed_forward, threads)
+
+    def state(self) -> Arrays:
+        """Return the sums themselves."""
+        names = ("gram", "cross", "ff_gram", "trace_sum", "ff_sum", "trials")
+        return {name: getattr(self, name) for name in names}
+
+    def restore(self, state: Arrays) -> None:
+        """Continue from a state."""
+        for name, sums in self.state().items():
+            sums[:] = state[name]
+
+
+class SharedSystem:
+    """Normal equations by blocks of the pool's Gram matrix, the feed-forward columns eliminated."""
+
+    def __init__(self, sums: SharedGram, penalty_feed_forward: float, threads: int | None) -> None:
+        n = float(sums.trials.mean())
+        self.scale = float(np.trace(sums.gram)) / max(len(sums.gram), 1) / n
+        self._gram = sums.gram / np.float32(n)
+        self._mean = (sums.trace_sum / n).reshape(-1, len(sums.gram))
+        self.feed_forward = FeedForwardColumns(
+            sums.cross / np.float32(n), sums.ff_gram / np.float32(n), sums.ff_sum / n, penalty_feed_forward
+        )
+        reduction = self.feed_forward.reduction
+        if reduction.shape[1]:
+
+            def reduce(start: int) -> None:
+                self._gram[start : start + TILE] -= reduction[start : start + TILE] @ reduction.T
+
+            thread_map(reduce, range(0, len(self._gram), TILE), threads)
+
+    def normal_equations(
+        self, inputs: NDArray[np.int64], target: NDArray[np.float64]
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Gram matrix and moment of each neuron, without penalties: (input, input) and (input,)."""
+        moment = self._mean.T @ target.reshape(len(self._mean), -1)
+        moment -= self.feed_forward.reduction @ self.feed_forward.reduced_moment(target)
+        for i, columns in enumerate(inputs):
+            yield self._gram[np.ix_(columns, columns)], moment[columns, i].astype(np.float32)
