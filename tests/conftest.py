@@ -7,9 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from fitrec.datasets import load_manifest, locate
 from fitrec.errors import MissingFileError
+
+# How long an example takes says more about what else the machine does than about the code.
+settings.register_profile("fitrec", deadline=None)
+settings.load_profile("fitrec")
 
 
 @pytest.fixture(scope="session")

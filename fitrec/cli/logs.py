@@ -31,6 +31,13 @@ def start(log: Path | None, facts: dict[str, object]) -> None:
         _root.debug(line)
 
 
+def use_current_stderr() -> None:
+    """Send lines to what sys.stderr is now, after something else has taken its place."""
+    for handler in _root.handlers:
+        if type(handler) is logging.StreamHandler:
+            handler.setStream(sys.stderr)
+
+
 def add_file(path: Path) -> None:
     """Append log records to a file."""
     try:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from fitrec.cli import options
+from fitrec.cli import console, options
 from fitrec.cli.device import resolve_device, resolve_threads
 from fitrec.cli.stage import ready
 from fitrec.config.hashing import config_hash, training_hash
@@ -67,15 +67,17 @@ def command(
     ):
         from fitrec.stages import train
 
-        train.run(
-            network,
-            targets,
-            out,
-            section,
-            checkpoints=checkpoints,
-            resume=resume,
-            threads=threads,
-            device=device,
-            overwrite=overwrite,
-            config_hash=training_hash(fit) if fit else config_hash(section),
-        )
+        with console.progress() as show:
+            train.run(
+                network,
+                targets,
+                out,
+                section,
+                checkpoints=checkpoints,
+                resume=resume,
+                threads=threads,
+                device=device,
+                overwrite=overwrite,
+                config_hash=training_hash(fit) if fit else config_hash(section),
+                show=show,
+            )

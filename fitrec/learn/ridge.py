@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fitrec.learn.drive_targets import DriveTargets, measure_static_current
 from fitrec.learn.least_squares import Penalties, solve
-from fitrec.learn.rule import Arrays, LoopResult, Problem, mean_correlation, mean_rates
+from fitrec.learn.rule import Arrays, LoopResult, Problem, mean_correlation, mean_rates, require_finite_targets
 from fitrec.learn.statistics_form import Sizes, make_statistics
 from fitrec.networks.weights import Weights
 from fitrec.simulate.simulator import TrialRecord
@@ -81,15 +81,18 @@ class Ridge:
             psth.append(np.mean([r.counts[:, trained] for r in records], axis=0) / problem.bin_s)
             current.append(np.mean([r.static_current[:, trained] for r in records], axis=0, dtype=np.float64))
             rates.append(mean_rates(problem, records))
+            problem.progress(condition, rates[-1], psth[-1])
         smoothed = problem.smooth(np.stack(psth))
         drives.observe_static_current(np.stack(current), self._averaging(index))
         loops_corrected = index + 2 - self._correction_from
         if loops_corrected > 0:
             drives.observe_rates(smoothed, self._gain / loops_corrected)
         network = problem.simulator.network
+        refined = drives.plastic_drive()
+        require_finite_targets(refined, problem, index)
         plastic, feed_forward = solve(
             self._statistics,
-            drives.plastic_drive(),
+            refined,
             self._inputs,
             network.plastic_weight,
             network.n_plastic_exc,

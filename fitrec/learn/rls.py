@@ -8,7 +8,7 @@ from fitrec.kernels.cpu import lif
 from fitrec.kernels.cpu import rls as kernel
 from fitrec.kernels.reference.rls import initial_p
 from fitrec.learn.drive_targets import DriveTargets, measure_static_current
-from fitrec.learn.rule import Arrays, LoopResult, Problem
+from fitrec.learn.rule import Arrays, LoopResult, Problem, require_finite_targets
 from fitrec.networks.weights import Weights
 from fitrec.simulate.threads import available_threads, thread_map
 
@@ -73,15 +73,18 @@ class Rls:
                 self._problem, self.weights, STATIC_TRIALS, FIRST_STATIC_TRIAL
             )
         wanted = self._drives.plastic_drive()
-        counts = np.zeros(self._problem.simulator.network.n_neurons)
-        for condition in range(len(wanted)):
-            counts += self._trial(condition, index, wanted[condition])
+        require_finite_targets(wanted, self._problem, index)
         network = self._problem.simulator.network
-        rate = counts / (len(wanted) * network.window_steps * network.dt_ms * 1e-3)
+        rates = []
+        for condition in range(len(wanted)):
+            rate = self._trial(condition, index, wanted[condition]) / (network.window_steps * network.dt_ms * 1e-3)
+            rates.append((float(rate[: network.n_exc].mean()), float(rate[network.n_exc :].mean())))
+            self._problem.progress(condition, rates[-1])
+        exc, inh = np.mean(rates, axis=0)
         return LoopResult(
             forcing=0.0,
-            rate_exc_hz=float(rate[: network.n_exc].mean()),
-            rate_inh_hz=float(rate[network.n_exc :].mean()),
+            rate_exc_hz=float(exc),
+            rate_inh_hz=float(inh),
             correlation=float("nan"),
             frozen=False,
         )

@@ -14,6 +14,22 @@ from fitrec.simulate.threads import thread_map
 
 Arrays = dict[str, NDArray[Any]]
 
+
+class Progress(Protocol):
+    """Is told the figures of each condition as soon as they are there, so that they can be shown."""
+
+    def __call__(
+        self, condition: int, rates_hz: tuple[float, float], psth_hz: NDArray[np.float64] | None = None, frozen: bool = False
+    ) -> None:
+        """Take the mean E and I rates, the PSTH (time, trained), not smoothed, if measured, and whether weights were frozen."""
+
+
+def unobserved(
+    condition: int, rates_hz: tuple[float, float], psth_hz: NDArray[np.float64] | None = None, frozen: bool = False
+) -> None:
+    """Show nothing."""
+
+
 # Trial numbers are the counters of initial states and noise; each purpose has its own range, so that none sees another's trials.
 FIRST_VALIDATION_TRIAL = 500_000
 
@@ -38,6 +54,8 @@ class Problem:
         Iterations that sharpen the target rates before they become drives; 0: none.
     threads : int or None
         Threads; results do not depend on them.
+    progress : callable
+        Is told the figures of each condition as they come.
 
     """
 
@@ -48,6 +66,7 @@ class Problem:
     rate_floor_hz: float
     sharpening: int
     threads: int | None
+    progress: Progress = unobserved
 
     @property
     def bin_s(self) -> float:
@@ -137,6 +156,7 @@ def frozen_psth(
         records = thread_map(run, range(first_trial, first_trial + trials), problem.threads)
         psth.append(np.mean([r.counts[:, network.trained] for r in records], axis=0) / problem.bin_s)
         rates.append(mean_rates(problem, records))
+        problem.progress(condition, rates[-1], psth[-1], frozen=True)
     exc, inh = np.mean(rates, axis=0)
     return np.stack(psth), (float(exc), float(inh))
 
@@ -146,6 +166,19 @@ def mean_rates(problem: Problem, records: list[TrialRecord]) -> tuple[float, flo
     n_exc = problem.simulator.network.n_exc
     per_neuron = np.mean([r.counts.mean(axis=0) for r in records], axis=0) / problem.bin_s
     return float(per_neuron[:n_exc].mean()), float(per_neuron[n_exc:].mean())
+
+
+def require_finite_targets(drive: NDArray[np.float64], problem: Problem, loop: int) -> None:
+    """Raise TrainingError naming the first neuron and bin whose target drive, (condition, time, trained), is not finite."""
+    good = np.isfinite(drive)
+    if not good.all():
+        condition, k, column = (int(axis[0]) for axis in np.nonzero(~good))
+        network = problem.simulator.network
+        raise TrainingError(
+            f"the target drive of neuron {network.trained[column]} became {drive[condition, k, column]} in loop {loop + 1}, "
+            f"condition {network.condition_names[condition]!r}, bin {k + 1} ({int((~good).sum())} bins in all); check the target "
+            "rates, or lower train.ridge.correction_gain"
+        )
 
 
 def require_finite(weights: Weights, network_neurons: NDArray[np.int32], loop: int) -> None:

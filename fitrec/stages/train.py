@@ -3,10 +3,10 @@
 import logging
 import platform
 import resource
-import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,12 +18,14 @@ from fitrec.errors import TrainingError
 from fitrec.learn.least_squares import Penalties
 from fitrec.learn.ridge import Ridge
 from fitrec.learn.rls import Rls
-from fitrec.learn.rule import Problem, Rule
+from fitrec.learn.rule import Problem, Progress, Rule, unobserved
 from fitrec.learn.training import Row, Training
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
 from fitrec.simulate.simulator import Simulator
-from fitrec.store.checkpoints import Checkpoint, read_newest, remove_all, write_checkpoint
+from fitrec.stages import VERSIONS
+from fitrec.stages.train_progress import Reporter, Status
+from fitrec.stages.train_state import TrainState
 from fitrec.targets.smoothing import smooth
 from fitrec.targets.targets import Targets
 
@@ -44,17 +46,21 @@ def run(
     device: str = "cpu",
     overwrite: bool = False,
     config_hash: str = "",
+    show: Callable[[Status], None] | None = None,
 ) -> Weights:
     """Train a network on targets and write ``weights.zarr``, ``curve.csv`` and ``provenance.json`` into the folder `out`.
 
     Parameters
     ----------
     checkpoints : Path, optional
-        Folder for checkpoints; without it none are written.
+        Folder for checkpoints and the learning curve so far (``curve.csv``, a row per loop), removed when the training is done;
+        without it none are written.
     resume : bool
         Go on from the newest whole checkpoint, if there is one. The result is the same, bit for bit, as without interruption.
     threads : int, optional
         Threads; the result does not depend on them.
+    show : callable, optional
+        Is given the status after each condition, to show it; without it log lines tell.
 
     Raises
     ------
@@ -66,40 +72,29 @@ def run(
     """
     store.require_absent(out, overwrite)
     net, wanted = store.load(network, Network), store.load(targets, Targets)
-    training = make_training(net, wanted, config, threads)
+    reporter = Reporter(show)
+    training = make_training(net, wanted, config, threads, reporter.condition)
     identity = {
-        "train section of the config": store.json_sha256(config.model_dump(mode="json", exclude={"checkpoint_every_s"})),
+        "version of the train stage": str(VERSIONS["train"]),
         "network": store.content_sha256(network),
         "set of targets": store.content_sha256(targets),
     }
-    if checkpoints is not None and resume:
-        _restore(training, read_newest(checkpoints, identity))
-    elif checkpoints is not None:
-        remove_all(checkpoints)
     exc, inh = net.untrained_mean_hz
     logger.info("untrained network: E %.3f Hz, I %.3f Hz", exc, inh)
-    written = time.monotonic()
+    with ExitStack() as stack:
+        state = None
+        if checkpoints is not None:
+            settings = {"train": config.model_dump(mode="json", exclude={"checkpoint_every_s"})}
+            state = stack.enter_context(TrainState(checkpoints, identity, settings, config.checkpoint_every_s))
+            state.begin(training, resume)
+        reporter.watch(training)
 
-    def after_loop(training: Training, row: Row) -> None:
-        nonlocal written
-        logger.info(
-            "loop %d/%d  %d condition%s  %.1f s  E %.2f Hz  I %.2f Hz  forcing %.2f  r %s%s",
-            row["loop"],
-            training.rule.n_loops,
-            net.n_conditions,
-            "s" * (net.n_conditions > 1),
-            row["seconds"],
-            row["rate_exc_hz"],
-            row["rate_inh_hz"],
-            row["forcing"],
-            f"{row['correlation']:.4f}" if np.isfinite(row["correlation"]) else "-",
-            " (frozen weights)" if row["frozen"] else "",
-        )
-        if checkpoints is not None and time.monotonic() - written >= config.checkpoint_every_s:
-            write_checkpoint(checkpoints, _checkpoint(training, identity))
-            written = time.monotonic()
+        def after_loop(training: Training, row: Row) -> None:
+            reporter.loop(training, row)
+            if state is not None:
+                state.after_loop(training, row)
 
-    weights = training.run(after_loop)
+        weights = training.run(after_loop)
     if store.content_sha256(targets) != identity["set of targets"]:
         raise TrainingError(
             f"{targets} changed while the network was being trained on it; train again, and leave the targets alone meanwhile"
@@ -109,7 +104,7 @@ def run(
         "device": device,
         "train_seconds": round(training.seconds, 3),
         "loops": len(training.curve),
-        "best_correlation": _finite(training.best_correlation),
+        "best_correlation": training.best_correlation if np.isfinite(training.best_correlation) else None,
         "seed": net.seed,
         "n_trained": len(net.trained),
         "untrained_rate_hz": {"E": exc, "I": inh},
@@ -126,13 +121,22 @@ def run(
         store.save(folder / "weights.zarr", weights, attributes)
         store.write_csv(folder / "curve.csv", pd.DataFrame(training.curve))
         store.write_json(folder / "provenance.json", provenance)
-    if checkpoints is not None:
-        remove_all(checkpoints)  # they have served; later inputs must not meet them
+    if state is not None:
+        state.remove()
     return weights
 
 
-def make_training(network: Network, targets: Targets, config: TrainConfig, threads: int | None) -> Training:
-    """Set up a training of this network on these targets."""
+def make_training(
+    network: Network, targets: Targets, config: TrainConfig, threads: int | None, progress: Progress = unobserved
+) -> Training:
+    """Set up a training of this network on these targets.
+
+    Raises
+    ------
+    TrainingError
+        If network and targets do not belong together, or a target is not finite.
+
+    """
     bin_steps = round(targets.bin_size_s * 1e3 / network.dt_ms)
     if network.condition_names != targets.condition_names or network.window_steps != bin_steps * targets.n_bins:
         raise TrainingError(
@@ -140,6 +144,7 @@ def make_training(network: Network, targets: Targets, config: TrainConfig, threa
             f"steps, but the targets hold {targets.condition_names} over {bin_steps * targets.n_bins} "
             f"steps; build the network again from these targets"
         )
+    _require_finite(targets, network)
 
     def smooth_psth(psth: NDArray[np.float64]) -> NDArray[np.float64]:
         return smooth(psth, targets.bin_size_s, targets.smoothing["kernel"], targets.smoothing["width_s"], axis=1)
@@ -152,6 +157,7 @@ def make_training(network: Network, targets: Targets, config: TrainConfig, threa
         rate_floor_hz=config.rate_floor_hz,
         sharpening=config.sharpening,
         threads=threads,
+        progress=progress,
     )
     rule = make_rule(problem, config)
     return Training(problem=problem, rule=rule, validation_trials=config.validation_trials, best=rule.weights)
@@ -170,23 +176,14 @@ def make_rule(problem: Problem, config: TrainConfig) -> Rule:
     return Rls(problem, **config.rls.model_dump())
 
 
-def _checkpoint(training: Training, identity: dict[str, str]) -> Checkpoint:
-    values = {"curve": training.curve, "seconds": training.seconds, "best_correlation": _finite(training.best_correlation)}
-    best = {"best.plastic": training.best.plastic, "best.feed_forward": training.best.feed_forward}
-    state = {f"rule.{name}": values for name, values in training.rule.state().items()}
-    return Checkpoint(loops=len(training.curve), identity=identity, values=values, arrays={**best, **state})
-
-
-def _restore(training: Training, checkpoint: Checkpoint | None) -> None:
-    if checkpoint is None:
-        return
-    arrays, values = checkpoint.arrays, checkpoint.values
-    training.rule.restore({name.removeprefix("rule."): array for name, array in arrays.items() if name.startswith("rule.")})
-    training.best = Weights(plastic=arrays["best.plastic"], feed_forward=arrays["best.feed_forward"])
-    training.best_correlation = float("-inf") if values["best_correlation"] is None else values["best_correlation"]
-    training.curve, training.seconds = values["curve"], values["seconds"]
-    logger.info("resumed after loop %d of %d", checkpoint.loops, training.rule.n_loops)
-
-
-def _finite(value: float) -> Any:
-    return value if np.isfinite(value) else None
+def _require_finite(targets: Targets, network: Network) -> None:
+    wanted = targets.wanted_hz[:, :, network.trained_unit]
+    bad = np.argwhere(~np.isfinite(wanted))
+    if len(bad):
+        condition, k, column = bad[0]
+        unit = targets.units["unit_id"].to_numpy()[network.trained_unit[column]]
+        raise TrainingError(
+            f"the target rate of unit {unit} (neuron {network.trained[column]}) is {wanted[tuple(bad[0])]} in condition "
+            f"{targets.condition_names[condition]!r}, bin {k + 1} ({len(bad)} bins in all); targets must be finite: "
+            "make them again, or leave the unit out"
+        )

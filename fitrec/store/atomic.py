@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from fitrec.errors import StoreError
+from fitrec.store.leftovers import clean_up, hidden_sibling
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space or choose another place",
@@ -35,7 +35,8 @@ def require_absent(path: Path, overwrite: bool = False) -> None:
 def atomic_path(path: Path, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary sibling of `path` to be filled as a file or folder, then move it into place.
 
-    The data reach the disk before the name does. If the block raises, the temporary is removed and `path` stays as it was.
+    The data reach the disk before the name does. If the block raises, the temporary is removed and `path` stays as it was; what a
+    killed process left of `path` is cleaned up first.
 
     Raises
     ------
@@ -43,8 +44,9 @@ def atomic_path(path: Path, overwrite: bool = False) -> Iterator[Path]:
         If `path` exists and may not be overwritten, or cannot be written (disk full, read-only, ...).
 
     """
+    clean_up(path)
     require_absent(path, overwrite)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = hidden_sibling(path, "tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -65,7 +67,7 @@ def _move(temporary: Path, path: Path) -> None:
         os.replace(temporary, path)
         return
     # A folder that is not empty cannot be replaced in one step: set the old one aside, and put it back if the move fails.
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.old")
+    aside = hidden_sibling(path, "old")
     os.rename(path, aside)
     try:
         os.rename(temporary, path)

@@ -7,6 +7,7 @@ passed over.
 import json
 import logging
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from fitrec.errors import TrainingError
 from fitrec.store.atomic import atomic_path
+from fitrec.store.leftovers import clean_up
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,8 @@ class Checkpoint:
         Finished loops.
     identity : dict of str
         Hashes of what the training depends on; a checkpoint is only used where they are the same.
+    settings : dict
+        Settings (JSON) that the training depends on, likewise; a refusal names the keys that differ.
     values : dict
         Plain values (JSON): learning curve, seconds so far.
     arrays : dict of arrays
@@ -42,6 +46,7 @@ class Checkpoint:
 
     loops: int
     identity: dict[str, str]
+    settings: dict[str, Any]
     values: dict[str, Any]
     arrays: dict[str, NDArray[Any]]
 
@@ -55,46 +60,80 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         If it cannot be written.
 
     """
-    meta = {"loops": checkpoint.loops, "identity": checkpoint.identity, "values": checkpoint.values}
+    meta = {name: getattr(checkpoint, name) for name in ("loops", "identity", "settings", "values")}
+    meta["arrays"] = sorted(checkpoint.arrays)
     encoded = np.frombuffer(json.dumps(meta).encode(), np.uint8)
-    with atomic_path(folder / f"loop-{checkpoint.loops:06d}.npz", overwrite=True) as temporary, temporary.open("wb") as file:
+    path = folder / f"loop-{checkpoint.loops:06d}.npz"
+    with atomic_path(path, overwrite=True) as temporary, temporary.open("wb") as file:
         np.savez(file, allow_pickle=False, **{_META: encoded}, **checkpoint.arrays)
-    for old in _newest_first(folder)[KEPT:]:
-        old.unlink()
+    # A file of a later loop is one that was damaged, and passed over when the training resumed.
+    earlier = [other for other in _newest_first(folder) if other.name <= path.name]
+    for other in set(_newest_first(folder)) - set(earlier[:KEPT]):
+        other.unlink()
 
 
-def read_newest(folder: Path, identity: dict[str, str]) -> Checkpoint | None:
-    """Read the newest checkpoint that is whole; None if there is none.
+def read_newest(folder: Path, identity: dict[str, str], settings: dict[str, Any]) -> Checkpoint | None:
+    """Read the newest checkpoint that is whole; None if there is none. Damaged ones are named in a warning.
 
     Raises
     ------
     TrainingError
-        If the checkpoint was made with another config, network or targets; the message names which.
+        If the checkpoint was made with other settings, another network or other targets; the message names what differs.
 
     """
-    for path in _newest_first(folder) if folder.is_dir() else []:
+    damaged = 0
+    for path in _newest_first(folder):
         try:
-            with np.load(path, allow_pickle=False) as file:
-                meta = json.loads(file[_META].tobytes())
-                arrays = {name: file[name] for name in file.files if name != _META}
-        except (zipfile.BadZipFile, EOFError, KeyError, ValueError, OSError) as error:
-            logger.warning("the checkpoint %s is damaged (%s); using the one before it", path, error)
+            checkpoint = _read(path)
+        except Exception as error:  # a damaged archive fails in any way
+            reason = " ".join(str(error).split()) or type(error).__name__
+            logger.warning("the checkpoint %s is damaged (%s); using the one before it", path, reason)
+            damaged += 1
             continue
-        differing = sorted(key for key in identity if meta["identity"].get(key) != identity[key])
+        differing = [f"another {key}" for key in identity if checkpoint.identity.get(key) != identity[key]]
+        differing += list(_differences(checkpoint.settings, settings))
         if differing:
             raise TrainingError(
-                f"the checkpoint {path} was made with another {' and another '.join(differing)}; train without --resume, "
+                f"the checkpoint {path} was made with {', '.join(differing)}; train without --resume, "
                 f"or remove the folder {folder} to start again"
             )
-        return Checkpoint(loops=meta["loops"], identity=meta["identity"], values=meta["values"], arrays=arrays)
+        return checkpoint
+    if damaged:
+        logger.warning("no checkpoint in %s is whole; the training starts from the beginning", folder)
     return None
 
 
 def remove_all(folder: Path) -> None:
-    """Remove the checkpoints of a folder."""
-    for path in _newest_first(folder) if folder.is_dir() else []:
+    """Remove the checkpoints of a folder, and what killed processes left of them."""
+    for path in _newest_first(folder):
         path.unlink()
+    for path in folder.glob(".loop-*.npz.*"):
+        clean_up(folder / path.name[1 : path.name.index(".npz") + 4])
+
+
+def _read(path: Path) -> Checkpoint:
+    """Read a file, and raise an exception of whatever kind if any of it is not as it was written."""
+    with np.load(path, allow_pickle=False) as file:
+        archive: zipfile.ZipFile = file.zip
+        # numpy may stop reading before it gets to the end of an array, where the check sums are compared.
+        broken = archive.testzip()
+        if broken is not None:
+            raise zipfile.BadZipFile(f"wrong check sum of {broken}")
+        meta = json.loads(file[_META].tobytes())
+        names = [name for name in file.files if name != _META]
+        if sorted(names) != meta.pop("arrays"):
+            raise zipfile.BadZipFile("arrays are missing or have other names")
+        return Checkpoint(**meta, arrays={name: file[name] for name in names})
+
+
+def _differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
+    """Yield one phrase for each key whose values differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in sorted(old.keys() | new.keys()):
+            yield from _differences(old.get(name), new.get(name), f"{key}.{name}" if key else name)
+    elif old != new:
+        yield f"{key} = {json.dumps(old)} (now {json.dumps(new)})"
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob("loop-*.npz"), reverse=True)
+    return sorted(folder.glob("loop-*.npz"), reverse=True) if folder.is_dir() else []

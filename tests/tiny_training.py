@@ -1,0 +1,62 @@
+"""Trainings of the tiny fit through the train stage: whole, and cut short as a kill would."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from fitrec import store
+from fitrec.config.train import TrainConfig
+from fitrec.networks.weights import Weights
+from fitrec.stages import train
+from fitrec.store.checkpoint_writer import CheckpointWriter
+from fitrec.store.checkpoints import Checkpoint, write_checkpoint
+from tests.tiny_fit import tiny_network, tiny_targets
+
+RIDGE = {"forcing": [1.0, 0.5, 0.0, 0.0], "trials": 2, "closed_loop_trials": 3, "correction_from": 2}
+RULES: dict[str, dict[str, Any]] = {
+    "ridge": {"rule": "ridge", "ridge": {**RIDGE, "gram": "shared"}},
+    # Room for five of the ten trials: the oldest are replaced.
+    "gathered": {"rule": "ridge", "ridge": {**RIDGE, "gram": "gathered", "memory_gb": 1.2e-4}},
+    "rls": {"rule": "rls", "rls": {"loops": 4, "rank": 4, "evaluate_every": 2}},
+}
+
+
+def train_config(rule: str = "ridge", **changes: Any) -> TrainConfig:
+    return TrainConfig.model_validate({"validation_trials": 2, "checkpoint_every_s": 0.0, **RULES[rule], **changes})
+
+
+def save_inputs(folder: Path, **changes: Any) -> Path:
+    """Write network.zarr, with fields replaced by `changes`, and targets.zarr."""
+    store.save(folder / "network.zarr", replace(tiny_network(), **changes), {})
+    store.save(folder / "targets.zarr", tiny_targets(), {})
+    return folder
+
+
+def run_training(inputs: Path, out: Path, settings: TrainConfig, **options: Any) -> Weights:
+    return train.run(inputs / "network.zarr", inputs / "targets.zarr", out, settings, **{"threads": 1, **options})
+
+
+def interrupt_after(monkeypatch: pytest.MonkeyPatch, loops: int) -> None:
+    """Stop the training as soon as the checkpoint of this loop is written."""
+
+    def write_and_stop(writer: CheckpointWriter, checkpoint: Checkpoint) -> None:
+        write_checkpoint(writer.folder, checkpoint)
+        if checkpoint.loops == loops:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(CheckpointWriter, "write", write_and_stop)
+
+
+def train_partly(inputs: Path, folder: Path, settings: TrainConfig, loops: int) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        interrupt_after(monkeypatch, loops)
+        with pytest.raises(KeyboardInterrupt):
+            run_training(inputs, folder / "fit", settings, checkpoints=folder / "checkpoints")
+    assert not (folder / "fit").exists()
+
+
+def without_seconds(curve: Path) -> pd.DataFrame:
+    return pd.read_csv(curve).drop(columns="seconds")
