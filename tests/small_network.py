@@ -182,6 +182,8 @@ def advance(
         simulator.trace_power(n_steps),
         lif.Recorder(nothing, nothing, np.zeros(1, np.int64), 0, np.zeros(0, np.float32)) if recorder is None else recorder,
         counts,
+        lif.new_team(network.n_neurons, 1, np.zeros((0, 0), np.int64)),
+        0,
     )
     return counts
 

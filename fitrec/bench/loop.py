@@ -24,23 +24,31 @@ WARM_UP_NEURONS = 400  # a loop of so few neurons compiles everything
 class TimedSimulator(Simulator):
     """Counts seconds and spikes of the trials that are advanced piece by piece, and keeps the last state."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, threads: int) -> None:
         super().__init__(network)
+        self._threads = threads
         self.state: lif.State | None = None
         self.restart()
 
     def restart(self) -> None:
         """Count from zero."""
         self.seconds, self.spikes = 0.0, np.zeros(self.network.n_neurons, np.int64)
+        self.phase_ns = np.zeros((self._threads, len(lif.PHASES)), np.int64)
 
     def advance(self, wiring: lif.Wiring, state: lif.State, *args: Any, counts: NDArray[np.uint16], **kwargs: Any) -> None:
         """Advance as the Simulator does."""
         self.spikes -= counts
         started = time.perf_counter()
-        super().advance(wiring, state, *args, counts=counts, **kwargs)
+        super().advance(wiring, state, *args, counts=counts, phase_ns=self.phase_ns, **kwargs)
         self.seconds += time.perf_counter() - started
         self.spikes += counts
         self.state = state
+
+    def phases(self) -> dict[str, float]:
+        """Seconds in each phase of the time loop, mean over the threads that took part; `starting` is what is left of it."""
+        took_part = self.phase_ns[self.phase_ns.any(axis=1)]
+        phases = dict(zip(lif.PHASES, (1e-9 * took_part.mean(axis=0)).tolist(), strict=True))
+        return phases | {"starting": self.seconds - sum(phases.values())}
 
     def rates_hz(self) -> dict[str, float]:
         """Mean rates of E, I and all neurons over the whole trial, its initial transient included, as published rates are."""
@@ -69,23 +77,23 @@ def run(*, preset: str, neurons: int | None, loops: int, threads: int, seed: int
         settings = presets.scaled(settings, neurons)
     _require_memory(preset, settings)
     small = presets.scaled(settings, min(settings.neurons, WARM_UP_NEURONS))
-    _rule(small, TimedSimulator(presets.network(small, seed)), threads).loop(0)
+    _rule(small, TimedSimulator(presets.network(small, seed), threads), threads).loop(0)
 
-    simulator = TimedSimulator(presets.network(settings, seed))
+    simulator = TimedSimulator(presets.network(settings, seed), threads)
     rule = _rule(settings, simulator, threads)
-    seconds, advancing, rates = [], [], []
+    seconds, breakdowns, rates = [], [], []
     for index in range(loops):
         simulator.restart()
         started = time.perf_counter()
         rule.loop(index)
         seconds.append(time.perf_counter() - started)
-        advancing.append(simulator.seconds)
+        breakdowns.append(simulator.phases())
         rates.append(simulator.rates_hz())
     typical = int(np.argsort(seconds)[(loops - 1) // 2])
     return {
         "preset": preset,
         "seconds_per_loop": median(seconds),
-        "breakdown": {"time_loop": advancing[typical], "learning": seconds[typical] - advancing[typical]},
+        "breakdown": breakdowns[typical] | {"learning": seconds[typical] - sum(breakdowns[typical].values())},
         "rate_hz": rates[0],
         "published_rate_hz": settings.published_hz,
         "anchor_seconds": settings.anchor_seconds,

@@ -97,7 +97,8 @@ class Rls:
             array[:] = 0
         rls.weights[:, :n_ff] = self.weights.feed_forward[condition]
         rls.weights[:, n_ff:] = self.weights.plastic
-        wiring, state = simulator.wiring(self.weights, condition), simulator.initial_state(condition, index)
+        wiring = simulator.wiring(self.weights, condition, problem.threads or available_threads())
+        state = simulator.initial_state(condition, index)
         steps, start = problem.bin_steps, network.window_start_step
         power = simulator.trace_power(max(steps, start))
         rho = np.float32(power[steps] / simulator.constants.charge_p)

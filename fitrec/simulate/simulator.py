@@ -1,17 +1,20 @@
 """Turns a Network and its Weights into the kernels' arguments and runs trials."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fitrec.errors import NetworkError
 from fitrec.kernels.cpu import lif, philox
-from fitrec.kernels.cpu.wiring import transpose_rows
+from fitrec.kernels.cpu.wiring import cut_rows, transpose_rows
 from fitrec.networks.network import LifNeuron, Network
 from fitrec.networks.weights import Weights
+from fitrec.simulate.threads import together
 
 F = np.float32
+LEAST_NEURONS_PER_THREAD = 1000  # fewer are updated in less than a microsecond, as long as threads need to meet
 
 
 def fixed_point(weight: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -99,6 +102,17 @@ def _current_gain(dt_ms: float, tau_m_ms: float, tau_s_ms: float) -> float:
     return float(tau_s_ms / (tau_m_ms - tau_s_ms) * (np.exp(-dt_ms / tau_m_ms) - np.exp(-dt_ms / tau_s_ms)))
 
 
+class _Partition(NamedTuple):
+    """Rows of targets cut at the borders of the parts of the neurons; see lif.Wiring."""
+
+    bounds: NDArray[np.int64]
+    static_indptr: NDArray[np.int64]
+    plastic_indptr: NDArray[np.int64]
+    run_indptr: NDArray[np.int64]
+    run_end: NDArray[np.int64]
+    run_fixed: NDArray[np.int64]
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrialRecord:
     """One simulated trial: counts and traces per chunk of the window.
@@ -133,14 +147,15 @@ class Simulator:
         n = network.n_neurons
         index: Any = np.uint16 if n <= 1 << 16 else np.uint32
         self._static_indices = network.static_indices.astype(index)
-        self._runs = _runs(network.static_indptr, network.static_weight)
         self.plastic_indptr = np.zeros(n + 1, np.int64)
         size = network.plastic_pre.size
         rows, self.plastic_slot = np.empty(size, np.int32), np.empty(size, np.int32)
-        transpose_rows(network.plastic_pre, n, self.plastic_indptr, rows, self.plastic_slot)
-        self.plastic_row = rows
+        ascending = np.argsort(network.trained, kind="stable").astype(np.int32)  # so that rows of targets ascend
+        transpose_rows(network.plastic_pre[ascending], n, self.plastic_indptr, rows, self.plastic_slot)
+        rows = self.plastic_row = ascending[rows]
         self._plastic_post = network.trained[rows].astype(index)
         self._inputs = [self._condition_inputs(c) for c in range(network.n_conditions)]
+        self._partitions: dict[int, _Partition] = {}
 
     def _condition_inputs(self, condition: int) -> lif.Inputs:
         net = self.network
@@ -159,21 +174,42 @@ class Simulator:
             steps_per_ms=round(1.0 / net.dt_ms),
         )
 
-    def wiring(self, weights: Weights, condition: int) -> lif.Wiring:
-        """Kernel form of the projections with the given weights; feed-forward weights are those of the condition."""
+    def wiring(self, weights: Weights, condition: int, threads: int = 1) -> lif.Wiring:
+        """Kernel form of the projections with the given weights; feed-forward weights are those of the condition.
+
+        It is cut for as many threads as are worth their meetings, at most `threads`, to advance a trial together.
+        """
         net = self.network
+        parts = max(1, min(threads, net.n_neurons // LEAST_NEURONS_PER_THREAD))
+        if parts not in self._partitions:
+            self._partitions[parts] = self._partition(parts)
+        cut = self._partitions[parts]
         return lif.Wiring(
-            static_indptr=net.static_indptr,
+            bounds=cut.bounds,
+            static_indptr=cut.static_indptr,
             static_indices=self._static_indices,
-            run_indptr=self._runs[0],
-            run_end=self._runs[1],
-            run_fixed=self._runs[2],
-            plastic_indptr=self.plastic_indptr,
+            run_indptr=cut.run_indptr,
+            run_end=cut.run_end,
+            run_fixed=cut.run_fixed,
+            plastic_indptr=cut.plastic_indptr,
             plastic_indices=self._plastic_post,
             plastic_fixed=fixed_point(weights.plastic[self.plastic_row, self.plastic_slot]),
             trained=net.trained,
             ff_fixed=np.ascontiguousarray(fixed_point(weights.feed_forward[condition]).T),
         )
+
+    def _partition(self, parts: int) -> "_Partition":
+        net = self.network
+        bounds = (np.arange(parts + 1) * net.n_neurons // parts) & ~np.int64(63)  # whole cache lines
+        bounds[-1] = net.n_neurons
+        static_indptr, plastic_indptr = net.static_indptr, self.plastic_indptr
+        if parts > 1:
+            static_indptr, plastic_indptr = (np.empty(net.n_neurons * parts + 1, np.int64) for _ in range(2))
+            row = cut_rows(net.static_indptr, self._static_indices, bounds, static_indptr)
+            if row >= 0:
+                raise NetworkError(f"the static targets of neuron {row} do not ascend; sort the targets of each neuron")
+            cut_rows(self.plastic_indptr, self._plastic_post, bounds, plastic_indptr)
+        return _Partition(bounds, static_indptr, plastic_indptr, *_runs(static_indptr, net.static_weight))
 
     def initial_state(self, condition: int, trial: int) -> lif.State:
         """Random voltages ~ N(reset, (threshold - reset)^2), everything else zero (rls.md 1.1)."""
@@ -205,26 +241,44 @@ class Simulator:
         trial: int,
         power: NDArray[np.float32],
         counts: NDArray[np.uint16],
+        phase_ns: NDArray[np.int64] | None = None,
     ) -> None:
-        """Advance a trial in closed loop by n_steps from absolute step `step`; `counts` is advanced by each neuron's spikes.
+        """Advance a trial in closed loop by n_steps from absolute step `step`, on as many threads as `wiring` was cut for.
 
-        `power` is ``trace_power`` of at least n_steps.
+        Parameters
+        ----------
+        power : float32
+            ``trace_power`` of at least n_steps.
+        counts : (neuron,) uint16
+            Advanced by each neuron's spikes.
+        phase_ns : (part, phase) int64, optional
+            Advanced by the time each thread spent in each of ``lif.PHASES``.
+
         """
-        lif.advance(
-            self.constants,
-            wiring,
-            state,
-            self._inputs[condition],
-            drive,
-            F(1),
-            step,
-            n_steps,
-            trial,
-            condition,
-            power,
-            lif.Recorder(np.empty(0, np.int32), np.empty(0, np.int32), np.zeros(1, np.int64), 0, np.zeros(0, F)),
-            counts,
-        )
+        recorder = lif.Recorder(np.empty(0, np.int32), np.empty(0, np.int32), np.zeros(1, np.int64), 0, np.zeros(0, F))
+        parts = len(wiring.bounds) - 1
+        team = lif.new_team(len(drive), parts, np.zeros((0, 0), np.int64) if phase_ns is None else phase_ns)
+
+        def run(part: int) -> None:
+            lif.advance(
+                self.constants,
+                wiring,
+                state,
+                self._inputs[condition],
+                drive,
+                F(1),
+                step,
+                n_steps,
+                trial,
+                condition,
+                power,
+                recorder,
+                counts,
+                team,
+                part,
+            )
+
+        together(run, parts)
 
     def run_trial(
         self,

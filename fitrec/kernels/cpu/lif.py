@@ -1,210 +1,103 @@
-"""The time loop of leaky integrate-and-fire networks: one call advances one trial by a number of steps.
+"""The time loop of leaky integrate-and-fire networks: one call advances one trial, or one part of its neurons, by some steps.
 
 Order within a step (DESIGN section 4): decay and delivery of synaptic input (the spikes of the previous step), noise, neuron
 update, threshold and reset, list of spikes, scatter of this step's spikes. Inputs are accumulated in fixed point (int64, 2^32 per
 unit of charge): integer addition has no order, so no thread count or shard can change a bit.
-"""
 
-from typing import NamedTuple
+Several threads advance one trial together: each owns a part of the neurons, updates them, and delivers every spike to them alone
+(rows of the CSR are cut at the parts' borders). They meet once per step, between the lists of spikes and their delivery.
+"""
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from fitrec.kernels.cpu.math import fma
-from fitrec.kernels.cpu.philox import FEED_FORWARD, MEMBRANE_NOISE, normal, philox
+from fitrec.kernels.cpu.lif_state import (
+    FIXED_ONE,
+    PHASES,
+    Constants,
+    Inputs,
+    Membrane,
+    Recorder,
+    State,
+    Team,
+    Wiring,
+    new_state,
+    new_team,
+)
+from fitrec.kernels.cpu.lif_step import add, add_noise, deliver, deliver_runs, feed_forward_words, update
+from fitrec.kernels.cpu.team import meet, nanoseconds
 
-FIXED_ONE = 2.0**32
+__all__ = [
+    "FIXED_ONE",
+    "PHASES",
+    "Constants",
+    "Inputs",
+    "Membrane",
+    "Recorder",
+    "State",
+    "Team",
+    "Wiring",
+    "advance",
+    "new_state",
+    "new_team",
+    "run_trial",
+]
 BLOCK = 256  # neurons updated before their spikes are collected: long enough to vectorise, short enough to stay in the L1 cache
 
 
-class Membrane(NamedTuple):
-    """Scalars of the voltage's update of one population."""
-
-    decay_v: np.float32
-    gain_x: np.float32
-    gain_s: np.float32
-    gain_p: np.float32
-    threshold: np.float32
-    reset: np.float32
-    noise: np.float32
-    refractory_steps: np.int32
-
-
-class Constants(NamedTuple):
-    """Scalars of the update, all computed once on the host.
-
-    The update is linear: ``u <- decay_u u + charge_u in`` for both synaptic currents, then
-    ``v <- decay_v v + gain_x x + gain_s u_s + own gain_p u_p``; forward Euler and the exact propagator differ in these factors
-    only. Neurons 0..n_exc-1 have the membrane `exc`, the others `inh`.
-    """
-
-    exc: Membrane
-    inh: Membrane
-    n_exc: np.int64
-    decay_s: np.float32
-    charge_s: np.float32
-    decay_p: np.float32
-    charge_p: np.float32
-    seed: np.int64
-
-
-class Wiring(NamedTuple):
-    """Static and plastic projections as CSR by presynaptic neuron, and feed-forward weights, all weights in fixed point.
-
-    Indices are uint16 where the network is small enough, else uint32: delivery is bound by reading them. Static weights stand
-    once per run of targets with equal weight (a balanced network has two runs per neuron), which saves reading a weight per
-    synapse.
-    """
-
-    static_indptr: NDArray[np.int64]
-    static_indices: NDArray[np.uint16] | NDArray[np.uint32]
-    run_indptr: NDArray[np.int64]  # (neuron + 1,), runs of each neuron
-    run_end: NDArray[np.int64]  # (run,), end of the run in static_indices
-    run_fixed: NDArray[np.int64]  # (run,)
-    plastic_indptr: NDArray[np.int64]
-    plastic_indices: NDArray[np.uint16] | NDArray[np.uint32]
-    plastic_fixed: NDArray[np.int64]
-    trained: NDArray[np.int32]
-    ff_fixed: NDArray[np.int64]  # (ff, trained)
-
-
-class State(NamedTuple):
-    """Everything that changes from step to step."""
-
-    v: NDArray[np.float32]
-    u_static: NDArray[np.float32]
-    u_plastic: NDArray[np.float32]
-    in_static: NDArray[np.int64]
-    in_plastic: NDArray[np.int64]
-    refractory: NDArray[np.int32]
-    trace: NDArray[np.float32]
-    ff_trace: NDArray[np.float32]
-    spikes: NDArray[np.int32]  # neurons that spiked in the last step
-    n_spikes: NDArray[np.int64]  # (1,)
-    ff_spikes: NDArray[np.int32]
-    n_ff_spikes: NDArray[np.int64]  # (1,)
-
-
-class Inputs(NamedTuple):
-    """Time-dependent inputs of one condition."""
-
-    stimulus: NDArray[np.float32]  # (step, neuron), drive added from step stimulus_start on; may have no rows
-    stimulus_start: int
-    ff_probability: NDArray[np.float32]  # (ms, ff), probability of a feed-forward spike per step, from window_start on
-    window_start: int
-    steps_per_ms: int
-
-
-class Recorder(NamedTuple):
-    """What is recorded besides the counts. When the spike arrays are full the count goes on, so that the caller notices."""
-
-    spike_step: NDArray[np.int32]
-    spike_neuron: NDArray[np.int32]
-    spike_count: NDArray[np.int64]  # (1,)
-    sample_every: int  # steps between samples of the static current; 0: none
-    sample_sum: NDArray[np.float32]  # (neuron,)
-
-
-def new_state(n: int, n_ff: int) -> State:
-    """State of n neurons at rest, with empty input buffers."""
-    f, i = np.float32, np.int64
-    return State(
-        np.zeros(n, f),
-        np.zeros(n, f),
-        np.zeros(n, f),
-        np.zeros(n, i),
-        np.zeros(n, i),
-        np.zeros(n, np.int32),
-        np.zeros(n, f),
-        np.zeros(n_ff, f),
-        np.zeros(n, np.int32),
-        np.zeros(1, i),
-        np.zeros(n_ff, np.int32),
-        np.zeros(1, i),
-    )
+@njit(nogil=True, cache=True)
+def _start_traces(state, first, last, with_ff, chunk_decay, mark):
+    """Let traces decay over the whole chunk at once, and add the spikes of the step before it."""
+    state.trace[first:last] *= chunk_decay
+    for k in range(state.n_spikes[0]):
+        if first <= state.spikes[k] < last:
+            state.trace[state.spikes[k]] += mark
+    if with_ff:
+        state.ff_trace[:] *= chunk_decay
+        for k in range(state.n_ff_spikes[0]):
+            state.ff_trace[state.ff_spikes[k]] += mark
 
 
 @njit(nogil=True, cache=True)
-def _deliver_runs(indices, first, run_end, run_fixed, buffer):
-    for run in range(run_end.shape[0]):
-        weight = run_fixed[run]
-        for target in indices[first : run_end[run]]:
-            buffer[target] += weight
-        first = run_end[run]
+def _collect(state, constants, mark, counts, first, last, spikes):
+    """List the neurons of a block that fired, reset them and count their spikes; returns their number."""
+    found = 0
+    for i in range(first, last):
+        if state.refractory[i] < 0:
+            m = constants.exc if i < constants.n_exc else constants.inh
+            state.v[i] = m.reset
+            state.refractory[i] = m.refractory_steps
+            state.trace[i] += mark
+            counts[i] += 1
+            spikes[found] = i
+            found += 1
+    return found
 
 
 @njit(nogil=True, cache=True)
-def _deliver(indices, fixed, buffer):
-    for k in range(indices.shape[0]):
-        buffer[indices[k]] += fixed[k]
+def _record(recorder, now, spikes):
+    position = recorder.spike_count[0]
+    for k in range(min(spikes.shape[0], recorder.spike_step.shape[0] - position)):
+        recorder.spike_step[position + k] = now
+        recorder.spike_neuron[position + k] = spikes[k]
+    recorder.spike_count[0] += spikes.shape[0]
 
 
 @njit(nogil=True, cache=True)
-def _add(x, y, out):
-    for i in range(out.shape[0]):
-        out[i] = x[i] + y[i]
+def _clock(team, part, phase, since):
+    """Book the time since `since` under a phase; returns the time now."""
+    if team.phase_ns.shape[0] == 0:
+        return since
+    now = nanoseconds()
+    team.phase_ns[part, phase] += now - since
+    return now
 
 
 @njit(nogil=True, cache=True)
-def _add_noise(v, amplitude, first, step, trial, condition, seed):
-    for i in range(v.shape[0]):
-        v[i] = fma(amplitude, normal(first + i, step, trial, condition, seed, MEMBRANE_NOISE), v[i])
+def advance(constants, wiring, state, inputs, x, own, step, n_steps, trial, condition, trace_power, recorder, counts, team, part):
+    """Advance one part of the neurons of a trial by n_steps, starting with absolute step `step`.
 
-
-@njit(nogil=True, cache=True)
-def _update(
-    x,
-    v,
-    u_static,
-    u_plastic,
-    in_static,
-    in_plastic,
-    refractory,
-    own,
-    decay_v,
-    gain_x,
-    gain_s,
-    gain_p,
-    decay_s,
-    charge_s,
-    decay_p,
-    charge_p,
-    threshold,
-):
-    """Update a block of neurons; returns nonzero if any fired (its `refractory` is then -1).
-
-    Plain arguments instead of tuples of them, so that LLVM vectorises.
-    """
-    to_float = np.float32(1.0 / FIXED_ONE)
-    fired = np.int32(0)
-    for i in range(v.shape[0]):
-        us = fma(decay_s, u_static[i], (np.float32(in_static[i]) * to_float) * charge_s)
-        up = fma(decay_p, u_plastic[i], (np.float32(in_plastic[i]) * to_float) * charge_p)
-        in_static[i] = 0
-        in_plastic[i] = 0
-        u_static[i] = us
-        u_plastic[i] = up
-        drive = fma(gain_x, x[i], fma(gain_s, us, gain_p * (own * up)))
-        ready = refractory[i] == 0
-        vi = fma(decay_v, v[i], drive) if ready else v[i]
-        v[i] = vi
-        fires = np.int32(ready and vi > threshold)
-        waiting = np.int32(0) if ready else refractory[i] - np.int32(1)
-        refractory[i] = waiting - fires  # -1 marks a spike until the list is made
-        fired |= fires
-    return fired
-
-
-@njit(nogil=True, cache=True)
-def _feed_forward_words(words, group, trial, condition, seed):
-    for j in range(words.shape[0]):
-        words[j, 0], words[j, 1], words[j, 2], words[j, 3] = philox(j, group, trial, condition, seed, FEED_FORWARD)
-
-
-@njit(nogil=True, cache=True)
-def advance(constants, wiring, state, inputs, x, own, step, n_steps, trial, condition, trace_power, recorder, counts):
-    """Advance one trial by n_steps, starting with absolute step `step`.
+    Every part of `wiring.bounds` must be advanced at the same time, each by a thread of its own, with the same arguments.
 
     Parameters
     ----------
@@ -216,50 +109,61 @@ def advance(constants, wiring, state, inputs, x, own, step, n_steps, trial, cond
         ``decay_p ** k * charge_p``: what a spike k steps before the trace's reading contributes to it.
     counts : (neuron,) uint16
         Advanced by each neuron's number of spikes.
+    team : Team
+        New for every call; shared by the parts.
+    part : int
 
     On return ``state.trace`` is the trace a learning step at ``step + n_steps`` sees: it includes spikes up to ``step + n_steps -
     2``, as in TrainSpikingNet, where learning comes before the trace's update.
 
     """
-    n = x.shape[0]
+    if n_steps == 0:
+        return
     n_ff = inputs.ff_probability.shape[1]
     c = constants
-    drive = x.copy()
+    parts = wiring.bounds.shape[0] - 1
+    lowest, highest = wiring.bounds[part], wiring.bounds[part + 1]
+    drive = x[lowest:highest].copy()
     words = np.empty((n_ff, 4), np.uint32)
-    # Traces: decay over the whole chunk at once, then add each spike with the decay that is left to it.
-    chunk_decay = trace_power[n_steps] / c.charge_p
-    for i in range(n):
-        state.trace[i] *= chunk_decay
-    for j in range(n_ff):
-        state.ff_trace[j] *= chunk_decay
-    for k in range(state.n_spikes[0]):
-        state.trace[state.spikes[k]] += trace_power[n_steps - 1]
-    for k in range(state.n_ff_spikes[0]):
-        state.ff_trace[state.ff_spikes[k]] += trace_power[n_steps - 1]
-
+    trained = np.empty(wiring.trained.shape[0] if n_ff > 0 else 0, np.int64)  # the part's, as positions in wiring.trained
+    n_trained = 0
+    for m in range(trained.shape[0]):
+        if lowest <= wiring.trained[m] < highest:
+            trained[n_trained] = m
+            n_trained += 1
+    _start_traces(state, lowest, highest, part == 0, trace_power[n_steps] / c.charge_p, trace_power[n_steps - 1])
+    clock = nanoseconds()
+    n_ff_spikes = 0
     for t in range(n_steps):
         now = step + t
         since = now - inputs.stimulus_start
         if 0 <= since < inputs.stimulus.shape[0]:
-            _add(x, inputs.stimulus[since], drive)
+            add(x[lowest:highest], inputs.stimulus[since, lowest:highest], drive)
         elif since == inputs.stimulus.shape[0]:
-            drive[:] = x
+            drive[:] = x[lowest:highest]
+        # What a spike in this step adds to the trace read at the end; the last step's spikes are read one chunk later.
+        mark = trace_power[n_steps - 2 - t] if t < n_steps - 1 else np.float32(0.0)
+        spikes = team.spikes[t % 2]
         count = 0
         for population in range(2):
             m = c.exc if population == 0 else c.inh
-            first, last = (0, min(c.n_exc, n)) if population == 0 else (min(c.n_exc, n), n)
+            if population == 0:
+                first, last = lowest, max(lowest, min(c.n_exc, highest))
+            else:
+                first, last = min(highest, max(c.n_exc, lowest)), highest
             if m.noise > 0:
-                _add_noise(state.v[first:last], m.noise, first, now, trial, condition, c.seed)
+                add_noise(state.v[first:last], m.noise, first, now, trial, condition, c.seed)
+                clock = _clock(team, part, 0, clock)
             for start in range(first, last, BLOCK):
-                part = slice(start, min(start + BLOCK, last))
-                fired = _update(
-                    drive[part],
-                    state.v[part],
-                    state.u_static[part],
-                    state.u_plastic[part],
-                    state.in_static[part],
-                    state.in_plastic[part],
-                    state.refractory[part],
+                end = min(start + BLOCK, last)
+                fired = update(
+                    drive[start - lowest : end - lowest],
+                    state.v[start:end],
+                    state.u_static[start:end],
+                    state.u_plastic[start:end],
+                    state.in_static[start:end],
+                    state.in_plastic[start:end],
+                    state.refractory[start:end],
                     own,
                     m.decay_v,
                     m.gain_x,
@@ -272,51 +176,71 @@ def advance(constants, wiring, state, inputs, x, own, step, n_steps, trial, cond
                     m.threshold,
                 )
                 if fired:
-                    for i in range(start, min(start + BLOCK, last)):
-                        if state.refractory[i] < 0:
-                            state.spikes[count] = i
-                            count += 1
+                    count += _collect(state, c, mark, counts, start, end, spikes[lowest + count : highest])
         if recorder.sample_every > 0 and now % recorder.sample_every == 0:
-            for i in range(n):
+            for i in range(lowest, highest):
                 recorder.sample_sum[i] += state.u_static[i]
-        # What a spike in this step adds to the trace read at the end; the last step's spikes are read one chunk later.
-        mark = trace_power[n_steps - 2 - t] if t < n_steps - 1 else np.float32(0.0)
-        for k in range(count):
-            i = state.spikes[k]
-            m = c.exc if i < c.n_exc else c.inh
-            state.v[i] = m.reset
-            state.refractory[i] = m.refractory_steps
-            state.trace[i] += mark
-            counts[i] += 1
-            position = recorder.spike_count[0]
-            if position < recorder.spike_step.shape[0]:
-                recorder.spike_step[position] = now
-                recorder.spike_neuron[position] = i
-            recorder.spike_count[0] += 1
-            runs = slice(wiring.run_indptr[i], wiring.run_indptr[i + 1])
-            _deliver_runs(
-                wiring.static_indices, wiring.static_indptr[i], wiring.run_end[runs], wiring.run_fixed[runs], state.in_static
-            )
-            row = slice(wiring.plastic_indptr[i], wiring.plastic_indptr[i + 1])
-            _deliver(wiring.plastic_indices[row], wiring.plastic_fixed[row], state.in_plastic)
-        state.n_spikes[0] = count
+        team.n_spikes[t % 2, part, 0] = count
+        clock = _clock(team, part, 1, clock)
+        if parts > 1:
+            meet(team.arrived, (t + 1) * parts)
+            clock = _clock(team, part, 2, clock)
 
-        count = 0
+        for other in range(parts):
+            begin = wiring.bounds[other]
+            listed = spikes[begin : begin + team.n_spikes[t % 2, other, 0]]
+            for i in listed:
+                piece = i * parts + part
+                runs = slice(wiring.run_indptr[piece], wiring.run_indptr[piece + 1])
+                deliver_runs(
+                    wiring.static_indices,
+                    wiring.static_indptr[piece],
+                    wiring.run_end[runs],
+                    wiring.run_fixed[runs],
+                    state.in_static,
+                )
+            if part == 0:
+                _record(recorder, now, listed)
+        clock = _clock(team, part, 3, clock)
+        for other in range(parts):
+            begin = wiring.bounds[other]
+            for i in spikes[begin : begin + team.n_spikes[t % 2, other, 0]]:
+                piece = i * parts + part
+                row = slice(wiring.plastic_indptr[piece], wiring.plastic_indptr[piece + 1])
+                deliver(wiring.plastic_indices[row], wiring.plastic_fixed[row], state.in_plastic)
+
+        n_ff_spikes = 0
         ff_step = now - inputs.window_start
         if n_ff > 0 and ff_step >= 0:
             word = ff_step % 4
             if word == 0 or t == 0:
-                _feed_forward_words(words, ff_step // 4, trial, condition, c.seed)
+                feed_forward_words(words, ff_step // 4, trial, condition, c.seed)
             probability = inputs.ff_probability[ff_step // inputs.steps_per_ms]
             for j in range(n_ff):
                 # 24 bits are exact in float32, so the comparison does not round.
                 if np.float32(words[j, word] >> np.uint32(8)) * np.float32(2.0**-24) < probability[j]:
-                    state.ff_spikes[count] = j
-                    count += 1
-                    state.ff_trace[j] += mark
-                    for m in range(wiring.trained.shape[0]):
-                        state.in_plastic[wiring.trained[m]] += wiring.ff_fixed[j, m]
-        state.n_ff_spikes[0] = count
+                    for k in range(n_trained):
+                        state.in_plastic[wiring.trained[trained[k]]] += wiring.ff_fixed[j, trained[k]]
+                    if part == 0:
+                        state.ff_spikes[n_ff_spikes] = j
+                        state.ff_trace[j] += mark
+                        n_ff_spikes += 1
+        clock = _clock(team, part, 4, clock)
+    if part == 0:
+        _keep_last_spikes(state, wiring, team, (n_steps - 1) % 2, n_ff_spikes)
+
+
+@njit(nogil=True, cache=True)
+def _keep_last_spikes(state, wiring, team, parity, n_ff_spikes):
+    """Put the parts' lists of the last step together for the next call."""
+    count = 0
+    for part in range(team.n_spikes.shape[1]):
+        begin = wiring.bounds[part]
+        for i in team.spikes[parity, begin : begin + team.n_spikes[parity, part, 0]]:
+            state.spikes[count] = i
+            count += 1
+    state.n_spikes[0] = count
+    state.n_ff_spikes[0] = n_ff_spikes
 
 
 @njit(nogil=True, cache=True)
@@ -339,7 +263,7 @@ def run_trial(
     ff_traces,
     static_current,
 ):
-    """Run one whole trial with frozen weights: the time before the window, then one chunk per row of `counts`.
+    """Run one whole trial with frozen weights on one thread: the time before the window, then one chunk per row of `counts`.
 
     Parameters
     ----------
@@ -354,10 +278,25 @@ def run_trial(
 
     """
     x = drive.copy()
+    untimed = np.zeros((0, 0), np.int64)
     silent = np.zeros(x.shape[0], np.uint16)
     if window_start > 0:
         advance(
-            constants, wiring, state, inputs, x, np.float32(1.0), 0, window_start, trial, condition, trace_power, recorder, silent
+            constants,
+            wiring,
+            state,
+            inputs,
+            x,
+            np.float32(1.0),
+            0,
+            window_start,
+            trial,
+            condition,
+            trace_power,
+            recorder,
+            silent,
+            new_team(x.shape[0], 1, untimed),
+            0,
         )
     recorder.spike_count[0] = 0
     for chunk in range(counts.shape[0]):
@@ -368,7 +307,21 @@ def run_trial(
         recorder.sample_sum[:] = 0
         step = window_start + chunk * chunk_steps
         advance(
-            constants, wiring, state, inputs, x, own, step, chunk_steps, trial, condition, trace_power, recorder, counts[chunk]
+            constants,
+            wiring,
+            state,
+            inputs,
+            x,
+            own,
+            step,
+            chunk_steps,
+            trial,
+            condition,
+            trace_power,
+            recorder,
+            counts[chunk],
+            new_team(x.shape[0], 1, untimed),
+            0,
         )
         if traces.shape[0] > 0:
             traces[chunk] = state.trace

@@ -61,3 +61,38 @@ def transpose_rows(columns, n_columns, indptr, row_of, slot_of):
             row_of[cursor[j]] = row
             slot_of[cursor[j]] = slot
             cursor[j] += 1
+
+
+@njit(nogil=True, cache=True)
+def cut_rows(indptr, indices, bounds, out):
+    """Cut CSR rows at borders of their targets: piece ``row * parts + part`` holds those in bounds[part]..bounds[part + 1] - 1.
+
+    Parameters
+    ----------
+    indptr, indices : CSR
+        Targets ascending within each row, all below bounds[-1].
+    bounds : (part + 1,) int64
+    out : (row * parts + 1,) int64
+        Receives the pieces' indptr.
+
+    Returns
+    -------
+    int
+        First row whose targets do not ascend, or -1.
+
+    """
+    parts = bounds.shape[0] - 1
+    for row in range(indptr.shape[0] - 1):
+        part = 0
+        out[row * parts] = indptr[row]
+        for k in range(indptr[row], indptr[row + 1]):
+            if k > indptr[row] and indices[k] < indices[k - 1]:
+                return row
+            while indices[k] >= bounds[part + 1]:
+                part += 1
+                out[row * parts + part] = k
+        while part < parts - 1:
+            part += 1
+            out[row * parts + part] = indptr[row + 1]
+    out[-1] = indptr[-1]
+    return -1

@@ -1,0 +1,90 @@
+"""The parts of one step of the time loop, each over a block of neurons or the synapses of one spike."""
+
+import numpy as np
+from numba import njit
+
+from fitrec.kernels.cpu.lif_state import FIXED_ONE
+from fitrec.kernels.cpu.math import fma
+from fitrec.kernels.cpu.philox import FEED_FORWARD, MEMBRANE_NOISE, normal, philox
+
+
+@njit(nogil=True, cache=True)
+def deliver_runs(indices, first, run_end, run_fixed, buffer):
+    """Add each run's weight to the buffers of its targets; the first run begins at `first`."""
+    for run in range(run_end.shape[0]):
+        weight = run_fixed[run]
+        for target in indices[first : run_end[run]]:
+            buffer[target] += weight
+        first = run_end[run]
+
+
+@njit(nogil=True, cache=True)
+def deliver(indices, fixed, buffer):
+    """Add each synapse's weight to the buffer of its target."""
+    for k in range(indices.shape[0]):
+        buffer[indices[k]] += fixed[k]
+
+
+@njit(nogil=True, cache=True)
+def add(x, y, out):
+    """Set out = x + y."""
+    for i in range(out.shape[0]):
+        out[i] = x[i] + y[i]
+
+
+@njit(nogil=True, cache=True)
+def add_noise(v, amplitude, first, step, trial, condition, seed):
+    """Add the step's noise to the voltages of neurons first, first + 1, ..."""
+    for i in range(v.shape[0]):
+        v[i] = fma(amplitude, normal(first + i, step, trial, condition, seed, MEMBRANE_NOISE), v[i])
+
+
+@njit(nogil=True, cache=True)
+def update(
+    x,
+    v,
+    u_static,
+    u_plastic,
+    in_static,
+    in_plastic,
+    refractory,
+    own,
+    decay_v,
+    gain_x,
+    gain_s,
+    gain_p,
+    decay_s,
+    charge_s,
+    decay_p,
+    charge_p,
+    threshold,
+):
+    """Update a block of neurons; returns nonzero if any fired (its `refractory` is then -1).
+
+    Plain arguments instead of tuples of them, so that LLVM vectorises.
+    """
+    to_float = np.float32(1.0 / FIXED_ONE)
+    fired = np.int32(0)
+    for i in range(v.shape[0]):
+        us = fma(decay_s, u_static[i], (np.float32(in_static[i]) * to_float) * charge_s)
+        up = fma(decay_p, u_plastic[i], (np.float32(in_plastic[i]) * to_float) * charge_p)
+        in_static[i] = 0
+        in_plastic[i] = 0
+        u_static[i] = us
+        u_plastic[i] = up
+        drive = fma(gain_x, x[i], fma(gain_s, us, gain_p * (own * up)))
+        ready = refractory[i] == 0
+        vi = fma(decay_v, v[i], drive) if ready else v[i]
+        v[i] = vi
+        fires = np.int32(ready and vi > threshold)
+        waiting = np.int32(0) if ready else refractory[i] - np.int32(1)
+        refractory[i] = waiting - fires  # -1 marks a spike until the list is made
+        fired |= fires
+    return fired
+
+
+@njit(nogil=True, cache=True)
+def feed_forward_words(words, group, trial, condition, seed):
+    """Fill `words` (ff, 4) with the random words of four steps."""
+    for j in range(words.shape[0]):
+        words[j, 0], words[j, 1], words[j, 2], words[j, 3] = philox(j, group, trial, condition, seed, FEED_FORWARD)
