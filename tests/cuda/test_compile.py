@@ -11,6 +11,8 @@ pytest.importorskip("cupy", reason="NVRTC is reached through CuPy, which is not 
 REGISTERS = {
     "philox_words": 40,
     "fill_normal": 40,
+    "lif_run": 64,
+    "lif_initial_voltage": 40,
 }
 
 

@@ -30,6 +30,7 @@
 #define __forceinline__ inline
 #define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...)
+#define __grid_constant__
 #define __align__(n) __attribute__((aligned(n)))
 // All static shared variables stand in one section of the library, which is exchanged when another block goes on.
 #define __shared__ static __attribute__((section("cuda_shared")))
