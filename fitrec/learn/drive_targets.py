@@ -8,11 +8,8 @@ deviation 0.6) would drown the modulation of the target (0.05 to 0.1).
 import numpy as np
 from numpy.typing import NDArray
 
-from fitrec.kernels.cpu import lif
 from fitrec.learn.rule import Problem
 from fitrec.networks.weights import Weights
-from fitrec.simulate.simulator import TrialRecord
-from fitrec.simulate.threads import thread_map
 from fitrec.targets.drive import invert_fi
 from fitrec.targets.smoothing import smooth
 
@@ -75,15 +72,10 @@ def measure_static_current(problem: Problem, weights: Weights, trials: int, firs
     (condition, 1, trained) float64
 
     """
-    simulator, network = problem.simulator, problem.simulator.network
+    network = problem.simulator.network
     silent = Weights(plastic=np.zeros_like(weights.plastic), feed_forward=np.zeros_like(weights.feed_forward))
     means = []
     for condition in range(network.n_conditions):
-        wiring = simulator.wiring(silent, condition)
-
-        def run(trial: int, wiring: lif.Wiring = wiring, condition: int = condition) -> TrialRecord:
-            return simulator.run_trial(wiring, condition, trial, chunk_steps=problem.bin_steps, traces=True)
-
-        records = thread_map(run, range(first_trial, first_trial + trials), problem.threads)
+        records = problem.run_trials(silent, condition, range(first_trial, first_trial + trials), traces=True)
         means.append(np.mean([r.static_current[:, network.trained] for r in records], axis=(0, 1), dtype=np.float64))
     return np.stack(means)[:, None, :]

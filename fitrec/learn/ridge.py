@@ -13,8 +13,7 @@ from fitrec.learn.least_squares import Penalties, solve
 from fitrec.learn.rule import Arrays, LoopResult, Problem, mean_correlation, mean_rates, require_finite_targets
 from fitrec.learn.statistics_form import Sizes, make_statistics
 from fitrec.networks.weights import Weights
-from fitrec.simulate.simulator import TrialRecord
-from fitrec.simulate.threads import thread_map
+from fitrec.simulate.record import TrialRecord
 
 STATIC_TRIALS = 4  # trials that measure the static current before the first loop
 
@@ -121,17 +120,10 @@ class Ridge:
         return self._trials[index] / (self._trials[0] + closed)
 
     def _forced_trials(self, condition: int, index: int, forcing: float, wanted: NDArray[np.float64]) -> list[TrialRecord]:
-        simulator = self._problem.simulator
-        wiring = simulator.wiring(self.weights, condition)
         forced = (forcing * wanted).astype(np.float32)
-
-        def run(trial: int) -> TrialRecord:
-            return simulator.run_trial(
-                wiring, condition, trial, chunk_steps=self._problem.bin_steps, own=1.0 - forcing, forced=forced, traces=True
-            )
-
         first = sum(self._trials[:index])
-        return thread_map(run, range(first, first + self._trials[index]), self._problem.threads)
+        trials = range(first, first + self._trials[index])
+        return self._problem.run_trials(self.weights, condition, trials, own=1.0 - forcing, forced=forced, traces=True)
 
     def state(self) -> Arrays:
         """Return weights, statistics and refined targets."""

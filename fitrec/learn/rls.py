@@ -58,11 +58,10 @@ class Rls:
 
     def _mean_square_trace(self) -> float:
         """Sum over one trial of all conditions of the squared trace, averaged over the plastic inputs (untrained network)."""
-        simulator, network = self._problem.simulator, self._problem.simulator.network
+        network = self._problem.simulator.network
         total = 0.0
         for condition in range(network.n_conditions):
-            wiring = simulator.wiring(self.weights, condition)
-            trial = simulator.run_trial(wiring, condition, FIRST_STATIC_TRIAL, chunk_steps=self._problem.bin_steps, traces=True)
+            (trial,) = self._problem.run_trials(self.weights, condition, [FIRST_STATIC_TRIAL], traces=True)
             total += float((trial.traces[:, np.unique(network.plastic_pre)].astype(np.float64) ** 2).sum(axis=0).mean())
         return total
 

@@ -1,6 +1,6 @@
 """What the rules share: the problem they are given, and the interface training drives them through."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from fitrec.errors import TrainingError
 from fitrec.networks.weights import Weights
-from fitrec.simulate.simulator import Simulator, TrialRecord
-from fitrec.simulate.threads import thread_map
+from fitrec.simulate.record import TrialRecord
+from fitrec.simulate.simulator import Simulator
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -72,6 +72,12 @@ class Problem:
     def bin_s(self) -> float:
         """Bin width in seconds."""
         return self.bin_steps * self.simulator.network.dt_ms * 1e-3
+
+    def run_trials(self, weights: Weights, condition: int, trials: Iterable[int], **options: Any) -> list[TrialRecord]:
+        """Run trials with frozen weights, recorded per bin; options as those of `Simulator.run_trial`."""
+        return self.simulator.map_trials(
+            lambda record: record, weights, condition, trials, chunk_steps=self.bin_steps, threads=self.threads, **options
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,15 +151,10 @@ def frozen_psth(
     rates_hz : (E, I)
 
     """
-    simulator, network = problem.simulator, problem.simulator.network
+    network = problem.simulator.network
     psth, rates = [], []
     for condition in range(network.n_conditions):
-        wiring = simulator.wiring(weights, condition)
-
-        def run(trial: int, wiring: Any = wiring, condition: int = condition) -> TrialRecord:
-            return simulator.run_trial(wiring, condition, trial, chunk_steps=problem.bin_steps)
-
-        records = thread_map(run, range(first_trial, first_trial + trials), problem.threads)
+        records = problem.run_trials(weights, condition, range(first_trial, first_trial + trials))
         psth.append(np.mean([r.counts[:, network.trained] for r in records], axis=0) / problem.bin_s)
         rates.append(mean_rates(problem, records))
         problem.progress(condition, rates[-1], psth[-1], frozen=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fitrec.kernels.cpu import lif
 from fitrec.kernels.cpu.fi import count_spikes
-from fitrec.simulate.simulator import lif_constants
+from fitrec.simulate.constants import lif_constants
 from fitrec.simulate.threads import thread_map
 
 SKIP_MS = 100.0

@@ -1,7 +1,7 @@
 """Turns a Network and its Weights into the kernels' arguments and runs trials."""
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +9,18 @@ from numpy.typing import NDArray
 from fitrec.errors import NetworkError
 from fitrec.kernels.cpu import lif, philox
 from fitrec.kernels.cpu.wiring import cut_rows, transpose_rows
-from fitrec.networks.network import LifNeuron, Network
+from fitrec.kernels.cuda import lif as cuda
+from fitrec.kernels.cuda.device import Device
+from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
-from fitrec.simulate.threads import together
+from fitrec.simulate.batches import BatchRunner
+from fitrec.simulate.constants import network_constants
+from fitrec.simulate.record import TrialRecord
+from fitrec.simulate.threads import thread_map, together
 
 F = np.float32
 LEAST_NEURONS_PER_THREAD = 1000  # fewer are updated in less than a microsecond, as long as threads need to meet
+Result = TypeVar("Result")
 
 
 def fixed_point(weight: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -33,75 +39,6 @@ def _runs(
     return np.searchsorted(first, indptr), np.append(first[1:], len(weight)), fixed_point(weight[first])
 
 
-def lif_constants(
-    *,
-    dt_ms: float,
-    integration: str,
-    tau_m_ms: float,
-    tau_static_ms: float,
-    tau_plastic_ms: float,
-    threshold: float,
-    reset: float,
-    sigma: float,
-    refractory_steps: int,
-    seed: int,
-) -> lif.Constants:
-    """Factors of the linear update, computed once in float64, the same for all neurons.
-
-    ``euler``: forward Euler in the order of TrainSpikingNet (rls.md 1.1). ``exact``: the propagator of the linear system with the
-    inputs of a step arriving at its beginning (Rotter & Diesmann 1999).
-    """
-    if integration == "euler":
-        decay_v, gain_x = 1.0 - dt_ms / tau_m_ms, dt_ms / tau_m_ms
-        gain_s = gain_p = gain_x
-        decay_s, decay_p = 1.0 - dt_ms / tau_static_ms, 1.0 - dt_ms / tau_plastic_ms
-    else:
-        decay_v, decay_s, decay_p = (float(np.exp(-dt_ms / tau)) for tau in (tau_m_ms, tau_static_ms, tau_plastic_ms))
-        gain_x = 1.0 - decay_v
-        gain_s, gain_p = (_current_gain(dt_ms, tau_m_ms, tau) for tau in (tau_static_ms, tau_plastic_ms))
-    membrane = lif.Membrane(
-        decay_v=F(decay_v),
-        gain_x=F(gain_x),
-        gain_s=F(gain_s),
-        gain_p=F(gain_p),
-        threshold=F(threshold),
-        reset=F(reset),
-        noise=F(sigma * np.sqrt(dt_ms / tau_m_ms)),
-        refractory_steps=np.int32(refractory_steps),
-    )
-    return lif.Constants(
-        exc=membrane,
-        inh=membrane,
-        n_exc=np.int64(0),
-        decay_s=F(decay_s),
-        charge_s=F(1.0 / tau_static_ms),
-        decay_p=F(decay_p),
-        charge_p=F(1.0 / tau_plastic_ms),
-        seed=np.int64(seed),
-    )
-
-
-def _network_constants(network: Network) -> lif.Constants:
-    def constants(neuron: LifNeuron) -> lif.Constants:
-        return lif_constants(
-            dt_ms=network.dt_ms,
-            integration=network.integration,
-            tau_static_ms=network.tau_static_ms,
-            tau_plastic_ms=network.tau_plastic_ms,
-            seed=network.seed,
-            **neuron._asdict(),
-        )
-
-    return constants(network.exc_neuron)._replace(inh=constants(network.inh_neuron).inh, n_exc=np.int64(network.n_exc))
-
-
-def _current_gain(dt_ms: float, tau_m_ms: float, tau_s_ms: float) -> float:
-    """Change of the voltage within a step by a unit current that decays with tau_s from the step's beginning."""
-    if abs(tau_m_ms - tau_s_ms) < 1e-9 * tau_m_ms:
-        return float(dt_ms / tau_m_ms * np.exp(-dt_ms / tau_m_ms))
-    return float(tau_s_ms / (tau_m_ms - tau_s_ms) * (np.exp(-dt_ms / tau_m_ms) - np.exp(-dt_ms / tau_s_ms)))
-
-
 class _Partition(NamedTuple):
     """Rows of targets cut at the borders of the parts of the neurons; see lif.Wiring."""
 
@@ -113,37 +50,21 @@ class _Partition(NamedTuple):
     run_fixed: NDArray[np.int64]
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrialRecord:
-    """One simulated trial: counts and traces per chunk of the window.
+class Simulator:
+    """Runs trials of one network. On the CPU it is safe to use from several threads at once.
 
-    Attributes
+    Parameters
     ----------
-    counts : (chunk, neuron) uint16
-    traces : (chunk, neuron) float32
-        Presynaptic traces (1/ms) a learning step at the end of each chunk sees.
-    ff_traces : (chunk, ff) float32
-    static_current : (chunk, neuron) float32
-        Mean static current of each chunk (threshold units).
-    spike_step, spike_neuron : (spike,) int32
-        Spikes in the window, steps counted from its start; empty unless asked for.
+    network : Network
+    device : Device, optional
+        Where `map_trials` runs; the CPU without it. The results are the same, bit for bit.
 
     """
 
-    counts: NDArray[np.uint16]
-    traces: NDArray[np.float32]
-    ff_traces: NDArray[np.float32]
-    static_current: NDArray[np.float32]
-    spike_step: NDArray[np.int32]
-    spike_neuron: NDArray[np.int32]
-
-
-class Simulator:
-    """Runs trials of one network. Safe to use from several threads at once."""
-
-    def __init__(self, network: Network) -> None:
-        self.network = network
-        self.constants = _network_constants(network)
+    def __init__(self, network: Network, device: Device | None = None) -> None:
+        self.network, self.device = network, device
+        self._batches = None if device is None else BatchRunner(device, network)
+        self.constants = network_constants(network)
         n = network.n_neurons
         index: Any = np.uint16 if n <= 1 << 16 else np.uint32
         self._static_indices = network.static_indices.astype(index)
@@ -154,7 +75,7 @@ class Simulator:
         transpose_rows(network.plastic_pre[ascending], n, self.plastic_indptr, rows, self.plastic_slot)
         rows = self.plastic_row = ascending[rows]
         self._plastic_post = network.trained[rows].astype(index)
-        self._inputs = [self._condition_inputs(c) for c in range(network.n_conditions)]
+        self._inputs: dict[int, lif.Inputs] = {}
         self._partitions: dict[int, _Partition] = {}
 
     def _condition_inputs(self, condition: int) -> lif.Inputs:
@@ -162,17 +83,26 @@ class Simulator:
         steps = net.window_start_step - net.stimulus_start_step
         stimulus = np.zeros((steps if net.stimulus_sd > 0 else 0, net.n_neurons), F)
         if len(stimulus):
-            decay = np.exp(-net.dt_ms / net.stimulus_tau_ms)
-            noise = net.stimulus_sd * np.sqrt(1.0 - decay**2)
+            decay, noise = self._stimulus_constants()
             start = np.zeros(net.n_neurons, F)  # the published process starts at its mean, 0
-            philox.ornstein_uhlenbeck(stimulus, start, F(decay), F(noise), F(0), condition, 0, net.seed, philox.STIMULUS)
+            philox.ornstein_uhlenbeck(stimulus, start, decay, noise, F(0), condition, 0, net.seed, philox.STIMULUS)
         return lif.Inputs(
             stimulus=stimulus,
             stimulus_start=net.stimulus_start_step,
-            ff_probability=(net.ff_rate_hz[condition] * F(net.dt_ms * 1e-3)).astype(F),
+            ff_probability=self._ff_probability(condition),
             window_start=net.window_start_step,
             steps_per_ms=round(1.0 / net.dt_ms),
         )
+
+    def _stimulus_constants(self) -> tuple[np.float32, np.float32]:
+        """Decay and noise per step of the Ornstein-Uhlenbeck stimulus."""
+        net = self.network
+        decay = np.exp(-net.dt_ms / net.stimulus_tau_ms)
+        return F(decay), F(net.stimulus_sd * np.sqrt(1.0 - decay**2))
+
+    def _ff_probability(self, condition: int) -> NDArray[np.float32]:
+        """(ms, ff): probability of a feed-forward spike per step."""
+        return np.asarray(self.network.ff_rate_hz[condition] * F(self.network.dt_ms * 1e-3), F)
 
     def wiring(self, weights: Weights, condition: int, threads: int = 1) -> lif.Wiring:
         """Kernel form of the projections with the given weights; feed-forward weights are those of the condition.
@@ -226,7 +156,9 @@ class Simulator:
         return (np.float64(c.decay_p) ** np.arange(n_steps + 1) * np.float64(c.charge_p)).astype(F)
 
     def inputs(self, condition: int) -> lif.Inputs:
-        """Stimulus and feed-forward rates of a condition in kernel form."""
+        """Stimulus and feed-forward rates of a condition in kernel form, made when first asked for."""
+        if condition not in self._inputs:
+            self._inputs[condition] = self._condition_inputs(condition)
         return self._inputs[condition]
 
     def advance(
@@ -264,7 +196,7 @@ class Simulator:
                 self.constants,
                 wiring,
                 state,
-                self._inputs[condition],
+                self.inputs(condition),
                 drive,
                 F(1),
                 step,
@@ -279,6 +211,76 @@ class Simulator:
             )
 
         together(run, parts)
+
+    def map_trials(
+        self,
+        function: Callable[[TrialRecord], Result],
+        weights: Weights,
+        condition: int,
+        trials: Iterable[int],
+        *,
+        chunk_steps: int,
+        own: float = 1.0,
+        forced: NDArray[np.float32] | None = None,
+        traces: bool = False,
+        spikes: bool = False,
+        threads: int | None = None,
+    ) -> list[Result]:
+        """Run trials of a condition with frozen weights and apply a function to the record of each, in their order.
+
+        Parameters are those of `run_trial`. `function` is applied as the records come, so that they need not be kept.
+
+        Raises
+        ------
+        DeviceError
+            If the device has too little memory for a trial.
+
+        """
+        wiring = self.wiring(weights, condition)
+        if self._batches is None:
+            self.inputs(condition)  # once, before the threads ask for it
+
+            def run(trial: int) -> Result:
+                return function(
+                    self.run_trial(
+                        wiring, condition, trial, chunk_steps=chunk_steps, own=own, forced=forced, traces=traces, spikes=spikes
+                    )
+                )
+
+            return thread_map(run, trials, threads)
+        records = self._batches.run(
+            self.device_setting(condition, chunk_steps),
+            wiring,
+            np.fromiter(trials, np.int64),
+            chunk_steps=chunk_steps,
+            own=own,
+            forced=forced,
+            sample_every=self._sample_every(chunk_steps) if traces else 0,
+            capacity=self._expected_spikes() if spikes else 0,
+        )
+        return [function(record) for record in records]
+
+    def device_setting(self, condition: int, chunk_steps: int) -> cuda.Setting:
+        """Say what trials of a condition on the device have in common, for chunks of up to `chunk_steps`; needs a device."""
+        assert self._batches is not None
+        power = self.trace_power(max(chunk_steps, self.network.window_start_step))
+        return self._batches.setting(
+            self.constants, condition, self._ff_probability(condition), self._stimulus_constants(), power
+        )
+
+    def device_wiring(self, weights: Weights, condition: int) -> cuda.Wiring:
+        """Projections with the given weights on the device; needs a device."""
+        assert self._batches is not None
+        return self._batches.upload(self.wiring(weights, condition))
+
+    def _sample_every(self, chunk_steps: int) -> int:
+        """Return the steps between samples of the static current."""
+        return max(1, min(chunk_steps, round(1.0 / self.network.dt_ms)))
+
+    def _expected_spikes(self) -> int:
+        """Room for the spikes of a trial, 25 Hz on average; a trial with more is run again."""
+        net = self.network
+        return int(net.n_neurons * (1 + 0.025 * net.window_steps * net.dt_ms))
 
     def run_trial(
         self,
@@ -313,21 +315,20 @@ class Simulator:
         rows = chunks if traces else 0
         trace, ff_trace, current = np.zeros((rows, n), F), np.zeros((rows, n_ff), F), np.zeros((rows, n), F)
         power = self.trace_power(max(chunk_steps, net.window_start_step))
-        # Room for 25 Hz on average; a trial with more spikes is run again.
-        capacity = int(n * (1 + 0.025 * net.window_steps * net.dt_ms)) if spikes else 0
+        capacity = self._expected_spikes() if spikes else 0
         while True:
             recorder = lif.Recorder(
                 spike_step=np.empty(capacity, np.int32),
                 spike_neuron=np.empty(capacity, np.int32),
                 spike_count=np.zeros(1, np.int64),
-                sample_every=max(1, min(chunk_steps, round(1.0 / net.dt_ms))) if traces else 0,
+                sample_every=self._sample_every(chunk_steps) if traces else 0,
                 sample_sum=np.zeros(n, F),
             )
             lif.run_trial(
                 self.constants,
                 wiring,
                 self.initial_state(condition, trial),
-                self._inputs[condition],
+                self.inputs(condition),
                 net.drive,
                 F(own),
                 np.zeros((0, len(net.trained)), F) if forced is None else forced,

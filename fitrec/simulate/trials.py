@@ -1,14 +1,15 @@
 """Frozen-weight trials in batches: the interface that evaluation uses."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
-from fitrec.simulate.simulator import Simulator, TrialRecord
-from fitrec.simulate.threads import thread_map
+from fitrec.simulate.record import TrialRecord
+from fitrec.simulate.simulator import Simulator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,13 @@ class TrialActivity:
     spike_step: NDArray[np.int32]
     spike_neuron: NDArray[np.int32]
     spike_indptr: NDArray[np.int64]
+
+
+class _Kept(NamedTuple):
+    counts: NDArray[np.uint16]
+    total: NDArray[np.int32]
+    spike_step: NDArray[np.int32]
+    spike_neuron: NDArray[np.int32]
 
 
 def run_trials(
@@ -70,22 +78,25 @@ def run_trials(
 
     """
     simulator = simulator or Simulator(network)
-    wiring = simulator.wiring(weights, condition)
 
-    def run(position: int) -> tuple[NDArray[np.uint16], NDArray[np.int32], TrialRecord | None]:
-        spikes = position < record_spikes
-        record = simulator.run_trial(wiring, condition, int(trials[position]), chunk_steps=bin_steps, spikes=spikes)
-        return record.counts[:, neurons], record.counts.sum(axis=0, dtype=np.int32), record if spikes else None
+    def keep(record: TrialRecord) -> _Kept:
+        total = record.counts.sum(axis=0, dtype=np.int32)
+        return _Kept(record.counts[:, neurons], total, record.spike_step, record.spike_neuron)
 
-    done = thread_map(run, range(len(trials)), threads)
-    recorded = [record for _, _, record in done if record is not None]
+    with_spikes = simulator.map_trials(
+        keep, weights, condition, trials[:record_spikes].tolist(), chunk_steps=bin_steps, spikes=True, threads=threads
+    )
+    others = simulator.map_trials(
+        keep, weights, condition, trials[record_spikes:].tolist(), chunk_steps=bin_steps, threads=threads
+    )
+    done = with_spikes + others
     none = np.zeros(0, np.int32)
     return TrialActivity(
         neurons=neurons,
-        counts=np.stack([counts for counts, _, _ in done]),
+        counts=np.stack([kept.counts for kept in done]),
         bin_ms=bin_steps * network.dt_ms,
-        total_spikes=np.stack([total for _, total, _ in done]),
-        spike_step=np.concatenate([none, *(r.spike_step for r in recorded)]),
-        spike_neuron=np.concatenate([none, *(r.spike_neuron for r in recorded)]),
-        spike_indptr=np.cumsum([0, *(len(r.spike_step) for r in recorded)], dtype=np.int64),
+        total_spikes=np.stack([kept.total for kept in done]),
+        spike_step=np.concatenate([none, *(kept.spike_step for kept in with_spikes)]),
+        spike_neuron=np.concatenate([none, *(kept.spike_neuron for kept in with_spikes)]),
+        spike_indptr=np.cumsum([0, *(len(kept.spike_step) for kept in with_spikes)], dtype=np.int64),
     )

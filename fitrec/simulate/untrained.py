@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
 from fitrec.simulate.fi import drive_grid, measure_fi
+from fitrec.simulate.record import TrialRecord
 from fitrec.simulate.simulator import Simulator
-from fitrec.simulate.threads import thread_map
 
 SETTLE_MS = 200.0
 
@@ -48,14 +48,12 @@ def untrained_rates(
     chunk_ms, skipped = 100.0, 5
     bare, weights = _static_only(network, trial_ms)
     simulator = Simulator(bare)
-    wiring = simulator.wiring(weights, 0)
-    chunk_steps = round(chunk_ms / network.dt_ms)
 
-    def spikes(trial: int) -> NDArray[np.int64]:
-        record = simulator.run_trial(wiring, 0, trial, chunk_steps=chunk_steps)
+    def spikes(record: TrialRecord) -> NDArray[np.int64]:
         return np.asarray(record.counts[skipped:].sum(axis=0, dtype=np.int64))
 
-    total = np.sum(thread_map(spikes, range(trials), threads), axis=0)
+    counts = simulator.map_trials(spikes, weights, 0, range(trials), chunk_steps=round(chunk_ms / network.dt_ms), threads=threads)
+    total = np.sum(counts, axis=0)
     counted_ms = (trial_ms // chunk_ms - skipped) * chunk_ms
     return np.asarray(total / (trials * counted_ms * 1e-3), np.float32)
 

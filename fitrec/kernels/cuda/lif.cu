@@ -9,7 +9,7 @@
 
 #define MAX_BLOCK 512
 
-// These structs mirror the NamedTuples of kernels/cpu/lif.py and kernels/cuda/lif.py.
+// These structs mirror NamedTuples: Membrane and Constants of kernels/cpu/lif.py, the others of kernels/cuda/lif.py.
 struct Membrane {
     float decay_v, gain_x, gain_s, gain_p, threshold, reset, noise;
     int32_t refractory_steps;
@@ -59,7 +59,7 @@ struct Inputs {
     int32_t stimulus_start, stimulus_steps;
     float stimulus_decay, stimulus_noise;
     const float* ff_probability;  // (ms, ff)
-    int32_t window_start, steps_per_ms;
+    int32_t ff_start, steps_per_ms;
 };
 
 struct Span {
@@ -163,7 +163,7 @@ __device__ __forceinline__ bool update_feed_forward(
     float& trace = s.ff_trace[(size_t)b * z.n_ff + j];
     uint8_t& fired = s.fired[(size_t)b * (z.n + z.n_ff) + z.n + j];
     if (m.first) begin_trace(trace, fired, span);
-    const int ff_step = m.now - in.window_start;
+    const int ff_step = m.now - in.ff_start;
     bool fires = false;
     if (ff_step >= 0) {
         const Words words = philox(j, ff_step / 4, in.trials[b], in.condition, c.seed, STREAM_FEED_FORWARD);

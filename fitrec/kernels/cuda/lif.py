@@ -25,6 +25,10 @@ class Setting(NamedTuple):
     ff_probability : (ms, ff) float32
     stimulus_steps : int
         Length of the stimulus, an Ornstein-Uhlenbeck process with `stimulus_decay` and `stimulus_noise` per step; 0 for none.
+    ff_start : int
+        Step from which on `ff_probability` counts.
+    trace_power : (longest chunk + 1,) float32, on the host
+        See `kernels.cpu.lif.advance`.
     initial : (span E, reset E, span I, reset I)
         The initial voltages are drawn from N(reset, span^2).
 
@@ -39,15 +43,31 @@ class Setting(NamedTuple):
     stimulus_steps: int
     stimulus_decay: np.float32
     stimulus_noise: np.float32
-    window_start: int
+    ff_start: int
     steps_per_ms: int
+    trace_power: NDArray[np.float32]
     initial: tuple[np.float32, np.float32, np.float32, np.float32]
 
 
-class Wiring(NamedTuple):
-    """Projections on the device; see `kernels.cpu.lif.Wiring`."""
+class Projections(NamedTuple):
+    """The kernel's struct ``Wiring``; see `kernels.cpu.lif.Wiring`."""
 
-    projections: lif.Wiring
+    static_indptr: Any
+    static_indices: Any
+    run_indptr: Any
+    run_end: Any
+    run_fixed: Any  # with `Wiring.by_synapse`: the weight of each synapse
+    plastic_indptr: Any
+    plastic_indices: Any
+    plastic_fixed: Any
+    trained: Any
+    ff_fixed: Any
+
+
+class Wiring(NamedTuple):
+    """Projections on the device, and whether their static weights stand per synapse."""
+
+    projections: Projections
     by_synapse: bool
 
 
@@ -102,7 +122,7 @@ class _Inputs(NamedTuple):
     stimulus_decay: np.float32
     stimulus_noise: np.float32
     ff_probability: Any
-    window_start: np.int32
+    ff_start: np.int32
     steps_per_ms: np.int32
 
 
@@ -114,16 +134,18 @@ class _Span(NamedTuple):
     trace_power: Any
 
 
-def upload(device: Device, wiring: lif.Wiring, static: Wiring | None = None) -> Wiring:
-    """Copy the projections to the device; the static ones are taken from `static` where that is given."""
-    plastic = {name: device.asarray(getattr(wiring, name)) for name in wiring._fields if name.startswith(("plastic", "ff"))}
-    if static is not None:
-        return Wiring(static.projections._replace(**plastic), static.by_synapse)
-    run_fixed, by_synapse = wiring.run_fixed, len(wiring.static_indices) < _SHORT_RUN * len(wiring.run_fixed)
+def upload(device: Device, wiring: lif.Wiring, earlier: Wiring | None = None) -> Wiring:
+    """Copy the projections, not cut into parts, to the device; from `earlier`, of the same network, all but weights is taken."""
+    assert len(wiring.bounds) == 2
+    weights = {"plastic_fixed": device.asarray(wiring.plastic_fixed), "ff_fixed": device.asarray(wiring.ff_fixed)}
+    if earlier is not None:
+        return Wiring(earlier.projections._replace(**weights), earlier.by_synapse)
+    given = wiring._asdict()
+    by_synapse = len(wiring.static_indices) < _SHORT_RUN * len(wiring.run_fixed)
     if by_synapse:
-        run_fixed = np.repeat(run_fixed, np.diff(wiring.run_end, prepend=0))
-    rest = {name: device.asarray(getattr(wiring, name)) for name in wiring._fields if name not in plastic and name != "run_fixed"}
-    return Wiring(lif.Wiring(**plastic, **rest, run_fixed=device.asarray(run_fixed)), by_synapse)
+        given["run_fixed"] = np.repeat(wiring.run_fixed, np.diff(wiring.run_end, prepend=0))
+    rest = {name: device.asarray(given[name]) for name in Projections._fields if name not in weights}
+    return Wiring(Projections(**weights, **rest), by_synapse)
 
 
 def state_bytes(n: int, n_ff: int) -> int:
@@ -141,8 +163,9 @@ class Batch:
 
     """
 
-    def __init__(self, device: Device, setting: Setting, wiring: Wiring, trials: NDArray[np.int64], block: int = BLOCK) -> None:
+    def __init__(self, device: Device, setting: Setting, wiring: Wiring, trials: NDArray[np.int64]) -> None:
         xp, f, i = device.xp, np.float32, np.int64
+        block = BLOCK
         self._device, self._setting, self._wiring, self._block = device, setting, wiring, block
         n, n_ff, m = len(setting.drive), setting.ff_probability.shape[1], len(trials)
         self._trials = device.asarray(trials.astype(np.uint32))
@@ -175,13 +198,13 @@ class Batch:
         tiles = m * -(-(n + n_ff) // block)
         self._grid = min(tiles, device.resident_blocks("lif", "lif_run", block))
         self._arrived = xp.zeros(1, np.uint32)
+        self._trace_power = device.asarray(setting.trace_power)
 
     def advance(
         self,
         step: int,
         n_chunks: int,
         chunk_steps: int,
-        trace_power: NDArray[np.float32],
         output: Output,
         *,
         own: float = 1.0,
@@ -191,10 +214,8 @@ class Batch:
 
         Parameters
         ----------
-        trace_power : (>= chunk_steps + 1,) float32
-            See `kernels.cpu.lif.advance`.
         output : Output
-            Receives counts, traces and spikes; `no_output` where nothing is wanted.
+            Receives counts, traces and spikes, made by `new_output` for this number of chunks, or for none.
         own : float
             Weight of each neuron's own plastic current.
         forced : (chunk, trained) float32, on the device, optional
@@ -215,15 +236,15 @@ class Batch:
             stimulus_decay=s.stimulus_decay,
             stimulus_noise=s.stimulus_noise,
             ff_probability=s.ff_probability,
-            window_start=np.int32(s.window_start),
+            ff_start=np.int32(s.ff_start),
             steps_per_ms=np.int32(s.steps_per_ms),
         )
         span = _Span(
             step=np.int32(step),
             n_chunks=np.int32(n_chunks),
             chunk_steps=np.int32(chunk_steps),
-            chunk_decay=np.float32(trace_power[chunk_steps] / s.constants.charge_p),
-            trace_power=device.asarray(trace_power),
+            chunk_decay=np.float32(s.trace_power[chunk_steps] / s.constants.charge_p),
+            trace_power=self._trace_power,
         )
         self._arrived[:] = 0
         structs = (s.constants, self._wiring.projections, self._sizes, self.state, inputs, span, output)
@@ -234,7 +255,7 @@ class Batch:
 def new_output(
     device: Device, n_trials: int, n_chunks: int, n: int, n_ff: int, *, sample_every: int = 0, capacity: int = 0
 ) -> Output:
-    """Arrays for the counts of each chunk, for traces and static currents if these are sampled, and for `capacity` spikes a trial."""
+    """Make arrays for the counts of each chunk, for traces and static currents if sampled, and for `capacity` spikes a trial."""
     xp = device.xp
     rows = n_chunks if sample_every else 0
     return Output(

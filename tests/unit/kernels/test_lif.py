@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from fitrec.kernels.cpu import lif
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
-from fitrec.simulate.simulator import Simulator, TrialRecord
+from fitrec.simulate.record import TrialRecord
+from fitrec.simulate.simulator import Simulator
 from tests.small_network import ReferenceRun, advance, random_weights, reference_run, small_network
 
 CHUNK = 100

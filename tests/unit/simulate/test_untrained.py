@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from fitrec.simulate.constants import lif_constants
 from fitrec.simulate.fi import drive_grid, measure_fi, white_noise_fi
-from fitrec.simulate.simulator import lif_constants
 from fitrec.simulate.untrained import network_fi, untrained_rates
 from fitrec.targets import siegert
 from tests.small_network import small_network, static_only

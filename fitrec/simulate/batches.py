@@ -1,0 +1,139 @@
+"""Runs trials on a CUDA device in batches that its memory holds."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.kernels.cpu import lif as cpu
+from fitrec.kernels.cuda import lif
+from fitrec.kernels.cuda.device import Device, require_memory
+from fitrec.networks.network import Network
+from fitrec.simulate.record import TrialRecord
+
+_SHARE = 0.8  # of the free memory; the rest is for what the allocator loses
+_HOST_BYTES = 2**31  # recordings of one batch on the host
+
+
+class BatchRunner:
+    """Trials of one network on one device; the wiring stays there from batch to batch."""
+
+    def __init__(self, device: Device, network: Network) -> None:
+        self._device, self._network = device, network
+        self._wiring: lif.Wiring | None = None
+        self._drive = device.asarray(network.drive)
+        slot = np.full(network.n_neurons, -1, np.int32)
+        slot[network.trained] = np.arange(len(network.trained), dtype=np.int32)
+        self._slot = device.asarray(slot)
+
+    def setting(
+        self,
+        constants: cpu.Constants,
+        condition: int,
+        ff_probability: NDArray[np.float32],
+        stimulus: tuple[np.float32, np.float32],
+        trace_power: NDArray[np.float32],
+    ) -> lif.Setting:
+        """Say what the trials of a condition have in common; `stimulus` is its decay and noise per step."""
+        net = self._network
+        spans = [(np.float32(n.threshold - n.reset), np.float32(n.reset)) for n in (net.exc_neuron, net.inh_neuron)]
+        return lif.Setting(
+            constants=constants,
+            drive=self._drive,
+            slot=self._slot,
+            ff_probability=self._device.asarray(ff_probability),
+            condition=condition,
+            stimulus_start=net.stimulus_start_step,
+            stimulus_steps=net.window_start_step - net.stimulus_start_step if net.stimulus_sd > 0 else 0,
+            stimulus_decay=stimulus[0],
+            stimulus_noise=stimulus[1],
+            ff_start=net.window_start_step,
+            steps_per_ms=round(1.0 / net.dt_ms),
+            trace_power=trace_power,
+            initial=(*spans[0], *spans[1]),
+        )
+
+    def upload(self, wiring: cpu.Wiring) -> lif.Wiring:
+        """Copy the projections to the device, of all but the first only the weights."""
+        self._wiring = lif.upload(self._device, wiring, self._wiring)
+        return self._wiring
+
+    def run(
+        self,
+        setting: lif.Setting,
+        wiring: cpu.Wiring,
+        trials: NDArray[np.int64],
+        *,
+        chunk_steps: int,
+        own: float,
+        forced: NDArray[np.float32] | None,
+        sample_every: int,
+        capacity: int,
+    ) -> Iterator[TrialRecord]:
+        """Run trials as `Simulator.run_trial` does; `sample_every` of 0: no traces, `capacity` of 0: no spike times.
+
+        Raises
+        ------
+        DeviceError
+            If not even one trial fits into the device's memory.
+
+        """
+        net = self._network
+        on_device = self.upload(wiring)
+        given = None if forced is None else self._device.asarray(forced)
+        recording = lif.output_bytes(
+            net.window_steps // chunk_steps, net.n_neurons, net.n_feed_forward, traces=sample_every > 0, capacity=capacity
+        )
+        one = lif.state_bytes(net.n_neurons, net.n_feed_forward) + recording
+        require_memory(self._device, int(one / _SHARE), "simulating one trial", "take fewer neurons or longer bins")
+        size = max(1, min(int(_SHARE * self._device.free_bytes()) // one, _HOST_BYTES // recording))
+        for first in range(0, len(trials), size):
+            some = trials[first : first + size]
+            output = self._batch(setting, on_device, some, chunk_steps, own, given, sample_every, capacity)
+            most = int(output["n_spikes"].max(initial=0))
+            if capacity and most > capacity:  # trials are reproducible, so the second run fits exactly
+                yield from self.run(
+                    setting,
+                    wiring,
+                    some,
+                    chunk_steps=chunk_steps,
+                    own=own,
+                    forced=forced,
+                    sample_every=sample_every,
+                    capacity=most,
+                )
+                continue
+            for b in range(len(some)):
+                yield self._record(output, b)
+
+    def _batch(
+        self,
+        setting: lif.Setting,
+        wiring: lif.Wiring,
+        trials: NDArray[np.int64],
+        chunk_steps: int,
+        own: float,
+        forced: object,
+        sample_every: int,
+        capacity: int,
+    ) -> dict[str, NDArray[np.generic]]:
+        net, device = self._network, self._device
+        batch = lif.Batch(device, setting, wiring, trials)
+        n, n_ff, start = net.n_neurons, net.n_feed_forward, net.window_start_step
+        if start > 0:
+            batch.advance(0, 1, start, lif.new_output(device, len(trials), 0, n, n_ff))
+        chunks = net.window_steps // chunk_steps
+        output = lif.new_output(device, len(trials), chunks, n, n_ff, sample_every=sample_every, capacity=capacity)
+        batch.advance(start, chunks, chunk_steps, output, own=own, forced=forced)
+        return {name: device.to_host(array) for name, array in output._asdict().items() if hasattr(array, "flags") and array.ndim}
+
+    def _record(self, output: dict[str, NDArray[np.generic]], b: int) -> TrialRecord:
+        spikes = np.sort(output["spikes"][b, : int(output["n_spikes"][b])])  # by step, then by neuron
+        return TrialRecord(
+            counts=output["counts"][b],
+            traces=output["traces"][b],
+            ff_traces=output["ff_traces"][b],
+            static_current=output["static_current"][b],
+            spike_step=(spikes >> np.uint64(32)).astype(np.int32) - np.int32(self._network.window_start_step),
+            spike_neuron=(spikes & np.uint64(0xFFFFFFFF)).astype(np.int32),
+        )
