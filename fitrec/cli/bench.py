@@ -16,6 +16,7 @@ EXAMPLES
   fitrec bench simulate --neurons 10000 --out-degree 1024 --rate-hz 5
   fitrec bench loop --preset sinusoid-10k --threads 2 --json loop.json
   fitrec bench loop --preset million --neurons 20000
+  fitrec bench ridge --neurons 66002 --inputs 128 --samples 3000 --json ridge.json
 """
 
 # Stated here so that the help needs no numerics; a test holds it against fitrec.bench.presets.
@@ -58,6 +59,27 @@ def loop(preset: str, neurons: int | None, loops: int, threads: int | None, devi
 
     figures = run(preset=preset, neurons=neurons, loops=loops, threads=threads)
     _finish("loop", figures, json_file, device=device, threads=threads)
+
+
+@command.command()
+@click.option("--neurons", type=click.IntRange(min=8), default=66_002, show_default=True, help="Number of neurons.")
+@click.option("--inputs", type=click.IntRange(min=2), default=128, show_default=True, help="Plastic inputs per neuron.")
+@click.option("--samples", type=click.IntRange(min=1), default=3000, show_default=True, help="Samples, in trials of 150.")
+@click.option("--solved", type=click.IntRange(min=1), help="Neurons to solve; all without it.")
+@click.option("--rate-hz", type=float, default=5.0, show_default=True, help="Rate of the Poisson neurons.")
+@click.option("--gram", type=click.Choice(["auto", "shared", "gathered"]), default="auto", show_default=True)
+@click.option(
+    "--trace-bits", type=click.Choice(["16", "32"]), default="16", show_default=True, help="Precision of gathered traces."
+)
+@click.option("--memory-gb", type=float, default=8.0, show_default=True, help="Memory for the statistics.")
+@options.threads
+@_json
+def ridge(json_file: Path | None, threads: int | None, trace_bits: str, **given: Any) -> None:
+    """Time the regressions of batch ridge: one of each neuron on the traces of its inputs."""
+    threads = resolve_threads(threads)
+    from fitrec.bench.ridge import run
+
+    _finish("ridge", run(trace_bits=int(trace_bits), threads=threads, **given), json_file, device="cpu", threads=threads)
 
 
 def _finish(name: str, figures: Mapping[str, Any], json_file: Path | None, *, device: str, threads: int) -> None:

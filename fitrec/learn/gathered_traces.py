@@ -16,7 +16,7 @@ from fitrec.learn.feed_forward_columns import FeedForwardColumns
 from fitrec.learn.rule import Arrays
 from fitrec.simulate.threads import thread_map
 
-SAMPLES = 1024  # gathered at a time: L x 1024 floats stay in the cache for their matrix product
+SAMPLES = 4096  # gathered at a time: enough for a fast matrix product, and little memory
 TILE = 512  # neurons of the pool per piece of work
 
 

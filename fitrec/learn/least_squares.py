@@ -16,8 +16,8 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
+from fitrec.kernels.cpu.triangular import cholesky_solve
 from fitrec.learn.feed_forward_columns import FeedForwardColumns
 from fitrec.learn.rule import Arrays
 from fitrec.simulate.threads import thread_map
@@ -142,7 +142,8 @@ def solve(
 def _solve(matrix: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
     """Solve by Cholesky; NaN where the matrix has no factor, so that the weights tell."""
     try:
-        factor = cho_factor(matrix, overwrite_a=True, check_finite=False)
-    except LinAlgError:
+        factor = np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
         return np.full_like(right, np.nan)
-    return np.asarray(cho_solve(factor, right, check_finite=False))
+    cholesky_solve(factor, right)
+    return right

@@ -1,0 +1,189 @@
+"""The regressions of batch ridge alone: traces of Poisson neurons in, plastic weights out.
+
+The arithmetic that has to be done is counted as half of each Gram matrix (it is symmetric), its Cholesky factor and the moments;
+the peak it is compared with is what float32 matrix products of 1024 x 1024 reach on the same threads in the same run.
+"""
+
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.errors import ConfigError
+from fitrec.learn.least_squares import Penalties, Statistics, solve
+from fitrec.learn.statistics_form import Sizes, is_shared, make_statistics
+from fitrec.networks.plastic import plastic_inputs
+from fitrec.simulate.threads import thread_map
+
+BINS, BIN_MS, TAU_MS = 150, 20.0, 150.0  # a trial of the Neuropixels fit of TrainSpikingNet
+PENALTIES = Penalties(plastic=0.05, row_sum=0.0, feed_forward=0.05)
+CHECKED = 4  # neurons solved once more in float64
+REPEATS = 3
+
+
+def run(
+    *,
+    neurons: int,
+    inputs: int,
+    samples: int,
+    solved: int | None,
+    rate_hz: float,
+    gram: str,
+    trace_bits: int,
+    memory_gb: float,
+    threads: int,
+    seed: int = 1,
+) -> dict[str, Any]:
+    """Time keeping the traces and solving.
+
+    Parameters
+    ----------
+    neurons : int
+        Size of the pool, half of it E.
+    inputs : int
+        Plastic inputs per neuron, half of them E.
+    samples : int
+        Rounded up to whole trials of 150.
+    solved : int or None
+        Neurons to be solved; None: all.
+    gram, trace_bits, memory_gb
+        As in ``train.ridge``.
+
+    Returns
+    -------
+    dict
+        ``seconds`` (of solving; the best of three, or the one that took over a minute), ``seconds_all`` for all neurons of the
+        pool, ``seconds_keeping``, ``gflops``, ``percent_of_peak``, ``relative_error_float64`` (largest error over largest
+        weight of a few neurons), and the sizes.
+
+    Raises
+    ------
+    ConfigError
+        If there are too few neurons for as many inputs.
+
+    """
+    if not 2 <= inputs <= neurons - 4:
+        raise ConfigError(f"--inputs is {inputs}, but must be from 2 to 4 less than --neurons ({neurons}).")
+    count, trials = min(solved or neurons, neurons), -(-samples // BINS)
+    n_exc, inputs_exc = neurons // 2, inputs // 2
+    pre = plastic_inputs(
+        trained=np.arange(count, dtype=np.int32),
+        n_exc=n_exc,
+        n_inh=neurons - n_exc,
+        inputs_exc=inputs_exc,
+        inputs_inh=inputs - inputs_exc,
+        exc_sources="all",
+        seed=seed,
+    ).astype(np.int64)
+    sizes = Sizes(
+        n_conditions=1,
+        n_bins=BINS,
+        n_pool=neurons,
+        n_trained=count,
+        n_inputs=inputs,
+        n_ff=0,
+        trials=(trials,),
+        trace_bits=trace_bits,
+    )
+    statistics, seconds_keeping = make_statistics(sizes, gram, memory_gb * 1e9), 0.0
+    rng = np.random.default_rng(seed)
+    state, checked = np.full(neurons, rate_hz * 1e-3, np.float32), []
+    for _ in range(trials):
+        traces = _poisson_traces(state, rate_hz, rng)
+        start = time.perf_counter()
+        statistics.add(0, traces[None], np.zeros((1, BINS, 0), np.float32), threads)
+        seconds_keeping += time.perf_counter() - start
+        checked.append(traces[:, pre[:CHECKED]])
+    phase = rng.random(count)
+    target = 0.3 * np.sin(2 * np.pi * (np.arange(BINS)[None, :, None] / BINS - phase))
+    initial = np.where(np.arange(inputs) < inputs_exc, 1.25, -1.25).astype(np.float32) * np.ones((count, 1), np.float32)
+    peak = _peak_flops(threads)
+    seconds, plastic = _time_solve(statistics, target, pre, initial, inputs_exc, threads)
+    peak = max(peak, _peak_flops(threads))
+    n_samples = trials * BINS
+    flops = count * (n_samples * inputs * (inputs + 1) + inputs**3 / 3 + 2 * n_samples * inputs)
+    shared = is_shared(sizes, gram, memory_gb * 1e9)
+    return {
+        "seconds": seconds,
+        "seconds_all": seconds * neurons / count,
+        "seconds_keeping": seconds_keeping,
+        "gflops": None if shared else flops / seconds / 1e9,
+        "peak_gflops": peak / 1e9,
+        "percent_of_peak": None if shared else 100 * flops / seconds / peak,
+        "relative_error_float64": _error(
+            np.concatenate(checked), statistics.system(PENALTIES.feed_forward, threads).scale, target, initial, plastic
+        ),
+        "gram": "shared" if shared else "gathered",
+        "statistics_gb": sum(values.nbytes for values in statistics.state().values()) / 1e9,
+        "neurons": neurons,
+        "inputs": inputs,
+        "samples": n_samples,
+        "solved": count,
+        "rate_hz": rate_hz,
+        "trace_bits": trace_bits,
+    }
+
+
+def _poisson_traces(state: NDArray[np.float32], rate_hz: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Traces of one trial, (time, neuron) in 1/ms; goes on from `state`, which it changes."""
+    decay, probability = np.float32(np.exp(-BIN_MS / TAU_MS)), np.float32(rate_hz * BIN_MS * 1e-3)
+    traces = np.empty((BINS, len(state)), np.float32)
+    for row in traces:
+        state *= decay
+        state += (rng.random(len(state), dtype=np.float32) < probability) * np.float32(1 / TAU_MS)
+        row[:] = state
+    return traces
+
+
+def _time_solve(
+    statistics: Statistics,
+    target: NDArray[np.float64],
+    pre: NDArray[np.int64],
+    initial: NDArray[np.float32],
+    inputs_exc: int,
+    threads: int,
+) -> tuple[float, NDArray[np.float32]]:
+    solve(statistics, target[:, :, :1], pre[:1], initial[:1], inputs_exc, PENALTIES, threads)  # compiles
+    best = np.inf
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        plastic, _ = solve(statistics, target, pre, initial, inputs_exc, PENALTIES, threads)
+        best = min(best, time.perf_counter() - start)
+        if best > 60:
+            break
+    return best, plastic
+
+
+def _peak_flops(threads: int) -> float:
+    """Operations per second of float32 matrix products on all threads at once."""
+    size, repeats = 1024, 6
+    a = np.ones((size, size), np.float32)
+
+    def multiply(_: int) -> None:
+        a @ a.T.copy()
+
+    best = np.inf
+    for _ in range(3):
+        start = time.perf_counter()
+        thread_map(multiply, range(repeats * threads), threads)
+        best = min(best, time.perf_counter() - start)
+    return 2.0 * size**3 * repeats * threads / best
+
+
+def _error(
+    traces: NDArray[np.float32],
+    scale: float,
+    target: NDArray[np.float64],
+    initial: NDArray[np.float32],
+    plastic: NDArray[np.float32],
+) -> float:
+    """Largest error of the first neurons' weights over their largest weight; traces are (sample, neuron, input)."""
+    trials = len(traces) // BINS
+    worst = 0.0
+    for u in range(traces.shape[1]):
+        x, w0 = traces[:, u].astype(np.float64), initial[u].astype(np.float64)
+        matrix = x.T @ x / trials + PENALTIES.plastic * scale * np.eye(len(w0))
+        exact = w0 + np.linalg.solve(matrix, x.T @ (np.tile(target[0, :, u], trials) - x @ w0) / trials)
+        worst = max(worst, float(np.abs(plastic[u] - exact).max() / np.abs(exact).max()))
+    return worst
