@@ -157,7 +157,7 @@ def _time_solve(
 
 def _peak_flops(threads: int) -> float:
     """Operations per second of float32 matrix products on all threads at once."""
-    size, repeats = 1024, 6
+    size, repeats = 1024, 3
     a = np.ones((size, size), np.float32)
 
     def multiply(_: int) -> None:

@@ -1,15 +1,18 @@
 """Checks of network and training against the targets."""
 
 from collections.abc import Iterator
-
-import psutil
+from typing import TYPE_CHECKING
 
 from fitrec.checks.context import Context
 from fitrec.checks.registry import register
+from fitrec.errors import TrainingError
+from fitrec.targets.targets import Targets
+
+if TYPE_CHECKING:
+    from fitrec.learn.memory import FitSizes
 
 # Fewer learning times than this say next to nothing about a time course.
 FEW_BINS = 5
-_GIB = 2**30
 
 
 @register("CRITICAL")
@@ -73,13 +76,16 @@ def plastic_degree(context: Context) -> Iterator[str]:
 
 @register("CRITICAL")
 def memory(context: Context) -> Iterator[str]:
-    """The largest arrays fit into memory."""
-    needed, total = memory_bytes(context), psutil.virtual_memory().total
-    if needed > total:
-        yield (
-            f"the fit needs about {needed / _GIB:.1f} GiB of memory, but this machine has {total / _GIB:.1f}; "
-            "use fewer plastic inputs, units or neurons"
-        )
+    """The training fits into memory."""
+    from fitrec.simulate.threads import available_threads
+    from fitrec.stages.train_memory import require_memory
+
+    if context.targets is None:
+        return
+    try:
+        require_memory(fit_sizes(context, context.targets), context.run.train, available_threads())
+    except TrainingError as error:
+        yield str(error)
 
 
 @register("BEST_PRACTICE_VIOLATION")
@@ -122,16 +128,22 @@ def _n_trained(context: Context) -> int:
     return 0 if context.targets is None else int((~context.targets.units["held_out"].to_numpy(bool)).sum())
 
 
-def memory_bytes(context: Context) -> float:
-    """Estimate the largest arrays of training: static synapses, and the statistics of the rule."""
-    network, train = context.run.network, context.run.train
-    wiring, plastic = network.balanced, network.plastic
+def fit_sizes(context: Context, targets: Targets) -> "FitSizes":
+    """Sizes of the fit, as far as the configuration tells; the pool of presynaptic neurons is its upper bound."""
+    from fitrec.learn.memory import FitSizes
+
+    network, trained = context.run.network, _n_trained(context)
+    wiring, plastic, stimulus = network.balanced, network.plastic, network.stimulus
     neurons = wiring.n_exc + wiring.n_inh
-    static = neurons * 2 * wiring.k * (4 + 4)  # int32 target and float32 weight of each synapse
-    inputs = plastic.n_exc + plastic.n_inh + network.feed_forward.n_inputs
-    if train.rule == "rls":
-        rule = _n_trained(context) * inputs**2 * 4.0  # P, float32
-    else:
-        sources = neurons + network.feed_forward.n_inputs
-        rule = sources**2 * 8.0  # the shared Gram matrix, float64
-    return static + rule
+    exc_pool = min(trained, wiring.n_exc) if plastic.exc_sources == "trained" else wiring.n_exc
+    return FitSizes(
+        n_neurons=neurons,
+        n_static=neurons * 2 * wiring.k,
+        n_pool=exc_pool + wiring.n_inh,
+        n_trained=trained,
+        n_inputs=plastic.n_exc + plastic.n_inh,
+        n_ff=network.feed_forward.n_inputs,
+        n_conditions=len(targets.condition_names),
+        n_bins=targets.n_bins,
+        stimulus_steps=round(stimulus.duration_ms / network.dt_ms) if stimulus.sd > 0 else 0,
+    )

@@ -81,3 +81,7 @@ def command(
                 config_hash=training_hash(fit) if fit else config_hash(section),
                 show=show,
             )
+    elif dry_run:
+        from fitrec.stages import train_memory
+
+        click.echo(train_memory.dry_run(network, targets, section, threads))

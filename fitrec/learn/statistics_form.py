@@ -74,6 +74,17 @@ def is_shared(sizes: Sizes, form: str, memory_bytes: float) -> bool:
     return shared_bytes(sizes) <= memory_bytes and (shared_cost <= gathered_cost or room < max(sizes.trials))
 
 
+def require_room(sizes: Sizes, memory_bytes: float) -> None:
+    """Raise TrainingError if gathered traces would not even hold the trials of one loop."""
+    wanted = max(sizes.trials)
+    if slots(sizes, memory_bytes) < wanted:
+        needed = wanted * sizes.trial_bytes
+        raise TrainingError(
+            f"the traces of the {wanted} trials of a loop take {needed / 1e9:.2f} GB, but train.ridge.memory_gb is "
+            f"{memory_bytes / 1e9:g}; raise it to at least {needed / 1e9:.2f}, or lower train.ridge.trials and closed_loop_trials"
+        )
+
+
 def make_statistics(sizes: Sizes, form: str, memory_bytes: float) -> Statistics:
     """Empty statistics of the form that suits.
 
@@ -86,11 +97,5 @@ def make_statistics(sizes: Sizes, form: str, memory_bytes: float) -> Statistics:
     s = sizes
     if is_shared(sizes, form, memory_bytes):
         return SharedGram(s.n_conditions, s.n_bins, s.n_pool, s.n_ff)
-    room, wanted = slots(sizes, memory_bytes), max(s.trials)
-    if room < wanted:
-        needed = wanted * s.trial_bytes
-        raise TrainingError(
-            f"the traces of the {wanted} trials of a loop take {needed / 1e9:.2f} GB, but train.ridge.memory_gb is "
-            f"{memory_bytes / 1e9:g}; raise it to at least {needed / 1e9:.2f}, or lower train.ridge.trials and closed_loop_trials"
-        )
-    return GatheredTraces(s.n_conditions, s.n_bins, s.n_pool, s.n_ff, room, s.trace_bits)
+    require_room(sizes, memory_bytes)
+    return GatheredTraces(s.n_conditions, s.n_bins, s.n_pool, s.n_ff, slots(sizes, memory_bytes), s.trace_bits)

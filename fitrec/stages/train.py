@@ -16,6 +16,7 @@ from fitrec import __version__, store
 from fitrec.config.train import TrainConfig
 from fitrec.errors import TrainingError
 from fitrec.learn.least_squares import Penalties
+from fitrec.learn.memory import FitSizes
 from fitrec.learn.ridge import Ridge
 from fitrec.learn.rls import Rls
 from fitrec.learn.rule import Problem, Progress, Rule, unobserved
@@ -23,7 +24,9 @@ from fitrec.learn.training import Row, Training
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
 from fitrec.simulate.simulator import Simulator
+from fitrec.simulate.threads import available_threads
 from fitrec.stages import VERSIONS
+from fitrec.stages.train_memory import require_memory
 from fitrec.stages.train_progress import Reporter, Status
 from fitrec.stages.train_state import TrainState
 from fitrec.targets.smoothing import smooth
@@ -65,13 +68,15 @@ def run(
     Raises
     ------
     TrainingError
-        If network and targets do not belong together, a checkpoint belongs to others, or the weights diverge.
+        If network and targets do not belong together, a checkpoint belongs to others, the machine has too little memory, or the
+        weights diverge.
     StoreError
         If something cannot be read or written.
 
     """
     store.require_absent(out, overwrite)
     net, wanted = store.load(network, Network), store.load(targets, Targets)
+    require_memory(FitSizes.of(net, wanted.n_bins), config, threads or available_threads())
     reporter = Reporter(show)
     training = make_training(net, wanted, config, threads, reporter.condition)
     identity = {

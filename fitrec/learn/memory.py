@@ -1,0 +1,108 @@
+"""The memory a training needs, part by part, from its sizes alone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fitrec.kernels.cpu import lif
+from fitrec.learn.statistics_form import Sizes, gathered_bytes, is_shared, require_room, shared_bytes
+from fitrec.networks.network import Network
+
+Parts = dict[str, int]
+
+# Arrays of (condition, time, trained) float64 that live at once: rates, drives and their corrections, PSTHs and temporaries.
+_TARGET_ARRAYS = 12
+# Bytes per plastic synapse besides the weights: presynaptic neuron, transposed row and slot, the fixed-point weight and what
+# making it takes.
+_PLASTIC_BYTES = 4 + 4 + 4 + 8 + 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSizes:
+    """Sizes that a training's memory depends on.
+
+    Attributes
+    ----------
+    n_static : int
+        Static synapses.
+    n_pool : int
+        Neurons that are plastic input to some trained neuron.
+    stimulus_steps : int
+        Steps of the frozen stimulus; 0 without one.
+
+    """
+
+    n_neurons: int
+    n_static: int
+    n_pool: int
+    n_trained: int
+    n_inputs: int
+    n_ff: int
+    n_conditions: int
+    n_bins: int
+    stimulus_steps: int
+
+    @classmethod
+    def of(cls, network: Network, n_bins: int) -> "FitSizes":
+        """Sizes of a network and its targets."""
+        return cls(
+            n_neurons=network.n_neurons,
+            n_static=len(network.static_indices),
+            n_pool=len(np.unique(network.plastic_pre)),
+            n_trained=len(network.trained),
+            n_inputs=int(network.plastic_pre.shape[1]),
+            n_ff=network.n_feed_forward,
+            n_conditions=network.n_conditions,
+            n_bins=n_bins,
+            stimulus_steps=network.window_start_step - network.stimulus_start_step if network.stimulus_sd > 0 else 0,
+        )
+
+
+def shared_parts(s: FitSizes, threads: int) -> Parts:
+    """Count what every rule needs: wiring, weights, the simulator's state, targets."""
+    index = 2 if s.n_neurons <= 1 << 16 else 4
+    per_neuron = sum(array.nbytes for array in lif.new_state(1000, 0)) // 1000
+    return {
+        "static synapses": s.n_static * (8 + index) + 24 * s.n_neurons,
+        "plastic synapses": s.n_trained * s.n_inputs * (_PLASTIC_BYTES + index),
+        "weights (initial, current, best, new)": 4 * s.n_trained * (4 * s.n_inputs + 3 * s.n_conditions * s.n_ff),
+        "stimulus": 4 * s.n_conditions * s.stimulus_steps * s.n_neurons,
+        f"simulator state of {threads} thread{'s' * (threads > 1)}": threads * s.n_neurons * (per_neuron + 4),
+        "targets": 8 * _TARGET_ARRAYS * s.n_conditions * s.n_bins * s.n_trained,
+    }
+
+
+def ridge_parts(s: FitSizes, *, trials: tuple[int, ...], gram: str, memory_bytes: float, trace_bits: int) -> Parts:
+    """Count what batch ridge needs besides: the records of one condition's trials, and the statistics of the traces.
+
+    Raises
+    ------
+    TrainingError
+        If `memory_bytes` does not hold the traces of one loop.
+
+    """
+    sizes = Sizes(
+        n_conditions=s.n_conditions,
+        n_bins=s.n_bins,
+        n_pool=s.n_pool,
+        n_trained=s.n_trained,
+        n_inputs=s.n_inputs,
+        n_ff=s.n_ff,
+        trials=trials,
+        trace_bits=trace_bits,
+    )
+    samples = max(trials) * s.n_bins
+    parts = {"records of a loop's trials": samples * (10 * s.n_neurons + 8 * s.n_pool + 8 * s.n_ff)}
+    if is_shared(sizes, gram, memory_bytes):
+        return {**parts, "Gram matrix of all inputs": shared_bytes(sizes)}
+    require_room(sizes, memory_bytes)
+    return {**parts, "traces": gathered_bytes(sizes, memory_bytes)}
+
+
+def rls_parts(s: FitSizes, *, rank: int) -> Parts:
+    """Count what recursive least squares needs besides: P of every neuron, and the updates held back."""
+    n_inputs = s.n_inputs + s.n_ff
+    return {
+        "P": 4 * s.n_trained * n_inputs**2,
+        "held-back updates": 4 * s.n_trained * n_inputs * (rank + 4),
+    }

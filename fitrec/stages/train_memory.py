@@ -1,0 +1,112 @@
+"""Whether a training fits into the machine's memory, and which options would make it fit."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from fitrec import store
+from fitrec.config.train import TrainConfig
+from fitrec.errors import TrainingError
+from fitrec.learn.memory import FitSizes, Parts, ridge_parts, rls_parts, shared_parts
+from fitrec.networks.network import Network
+from fitrec.targets.targets import Targets
+
+_GB = 1e9
+_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
+
+def machine_bytes() -> int:
+    """Return the memory this process may use: the machine's, or the smaller limit of its container."""
+    limits = [int(path.read_text()) for path in _LIMITS if path.exists() and path.read_text().strip().isdigit()]
+    return int(min([psutil.virtual_memory().total, *limits]))
+
+
+def plan(sizes: FitSizes, config: TrainConfig, threads: int) -> Parts:
+    """Bytes that a training needs, part by part."""
+    parts = shared_parts(sizes, threads)
+    if config.rule == "rls":
+        return parts | rls_parts(sizes, rank=config.rls.rank)
+    ridge = config.ridge
+    return parts | ridge_parts(
+        sizes,
+        trials=tuple(ridge.trials if forcing > 0 else ridge.closed_loop_trials for forcing in ridge.forcing),
+        gram=ridge.gram,
+        memory_bytes=ridge.memory_gb * _GB,
+        trace_bits=ridge.trace_bits,
+    )
+
+
+def require_memory(sizes: FitSizes, config: TrainConfig, threads: int, available: int | None = None) -> Parts:
+    """Return the plan.
+
+    Raises
+    ------
+    TrainingError
+        If it is larger than the machine's memory (or `available`); the sentence names the options that would make it fit.
+
+    """
+    parts = plan(sizes, config, threads)
+    total, limit = sum(parts.values()), machine_bytes() if available is None else available
+    if total > limit:
+        largest = max(parts, key=lambda name: parts[name])
+        fitting = [
+            f"{words} ({needed / _GB:.2f} GB)"
+            for words, change in _alternatives(config)
+            if (needed := _total(sizes, change, threads)) <= limit
+        ]
+        advice = f"with {' or '.join(fitting)} it fits" if fitting else "use fewer neurons, plastic inputs or units"
+        raise TrainingError(
+            f"this training needs about {total / _GB:.2f} GB of memory ({parts[largest] / _GB:.2f} GB of it for {largest}), but "
+            f"there are {limit / _GB:.2f}; {advice}"
+        )
+    return parts
+
+
+def _total(sizes: FitSizes, config: TrainConfig, threads: int) -> float:
+    """Bytes needed; infinite where the settings contradict each other."""
+    try:
+        return sum(plan(sizes, config, threads).values())
+    except TrainingError:
+        return float("inf")
+
+
+def describe(parts: Parts) -> str:
+    """Say what a training needs, a line per part."""
+    lines = [f"  {name:<40}{size / _GB:>10.3f} GB" for name, size in {**parts, "total": sum(parts.values())}.items()]
+    return "\n".join([f"memory, of {machine_bytes() / _GB:.1f} GB in all:", *lines])
+
+
+def dry_run(network: Path, targets: Path, config: TrainConfig, threads: int) -> str:
+    """Say what the training of a stored network would need.
+
+    Raises
+    ------
+    TrainingError
+        As `require_memory`.
+    StoreError
+        If something cannot be read.
+
+    """
+    sizes = FitSizes.of(store.load(network, Network), store.load(targets, Targets).n_bins)
+    return describe(require_memory(sizes, config, threads))
+
+
+def _alternatives(config: TrainConfig) -> Iterator[tuple[str, TrainConfig]]:
+    """List changes of the configuration that take less memory, in words."""
+    if config.rule == "rls":
+        yield "train.rule: ridge, which keeps no P,", config.model_copy(update={"rule": "ridge"})
+        return
+    ridge = config.ridge
+
+    def changed(**update: object) -> TrainConfig:
+        return config.model_copy(update={"ridge": ridge.model_copy(update=update)})
+
+    if ridge.gram == "shared":
+        yield "train.ridge.gram: gathered", changed(gram="gathered")
+    fewer = {"trials": max(1, ridge.trials // 4), "closed_loop_trials": max(1, ridge.closed_loop_trials // 4)}
+    words = f"train.ridge.trials: {fewer['trials']} and closed_loop_trials: {fewer['closed_loop_trials']}"
+    yield words, changed(**fewer)
+    if ridge.memory_gb > 1:
+        yield "train.ridge.memory_gb: 1", changed(memory_gb=1.0)
+        yield f"train.ridge.memory_gb: 1, {words}", changed(memory_gb=1.0, **fewer)
