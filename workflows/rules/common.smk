@@ -33,7 +33,8 @@ RUN = load_run()
 RECORDINGS = {recording.name: recording for recording in RUN.recordings}
 FITS = {fit.name: fit for fit in list_fits(RUN)}
 DEVICE = config.get("device", "auto")
-THREADS = int(config.get("threads", workflow.cores or 1))
+# On a cluster there is no number of cores, and workflow.cores would raise an error.
+THREADS = int(config.get("threads") or workflow.resource_settings.cores or 1)
 
 
 def recording_files(wildcards):

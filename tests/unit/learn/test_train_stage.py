@@ -1,10 +1,5 @@
 """The train stage: checkpoints, resuming after any interruption, the live curve, refusals."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -45,35 +40,6 @@ def test_without_resume_earlier_checkpoints_are_not_used(inputs: Path, uninterru
     train_partly(inputs, tmp_path, train_config(ridge={"forcing": [0.0, 0.0], "trials": 1}), 1)
     run_training(inputs, tmp_path / "fit", train_config(), checkpoints=tmp_path / "checkpoints")
     assert store.content_sha256(tmp_path / "fit" / "weights.zarr") == uninterrupted["ridge"]
-
-
-def test_killed_and_resumed(inputs: Path, tmp_path: Path) -> None:
-    """kill -9 of the command as soon as its second checkpoint appears; 40 loops give ample time."""
-    command = [sys.executable, "-m", "fitrec", "train", str(inputs / "network.zarr"), str(inputs / "targets.zarr")]
-    command += ["--rule", "rls", "--rls-loops", "40", "--validation-trials", "2", "--rls-evaluate-every", "5"]
-    command += ["--checkpoint-every-s", "0", "--threads", "1"]
-    checkpoints = ["--checkpoints", str(tmp_path / "checkpoints")]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
-
-    def finish(out: Path, *options: str) -> str:
-        done = subprocess.run(
-            [*command, "--out", str(out), *options], env=environment, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, done.stderr
-        return store.content_sha256(out / "weights.zarr")
-
-    process = subprocess.Popen(
-        [*command, "--out", str(tmp_path / "fit"), *checkpoints], env=environment, stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 300
-    while len(list((tmp_path / "checkpoints").glob("loop-*.npz"))) < 2:
-        assert process.poll() is None, "the training ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert not (tmp_path / "fit").exists()
-    assert finish(tmp_path / "fit", *checkpoints, "--resume") == finish(tmp_path / "again")
 
 
 def other_targets(folder: Path, inputs: Path) -> Path:
