@@ -6,6 +6,7 @@ import numpy as np
 
 from fitrec.kernels.cpu import lif
 from fitrec.learn.statistics_form import Sizes, gathered_bytes, is_shared, require_room, shared_bytes
+from fitrec.learn.trial_sums import trials_together
 from fitrec.networks.network import Network
 
 Parts = dict[str, int]
@@ -91,8 +92,8 @@ def ridge_parts(s: FitSizes, *, trials: tuple[int, ...], gram: str, memory_bytes
         trials=trials,
         trace_bits=trace_bits,
     )
-    samples = max(trials) * s.n_bins
-    parts = {"records of a loop's trials": samples * (10 * s.n_neurons + 8 * s.n_pool + 8 * s.n_ff)}
+    samples = min(max(trials), trials_together(s.n_bins, s.n_neurons, s.n_pool)) * s.n_bins
+    parts = {"records of trials": samples * (10 * s.n_neurons + 8 * s.n_pool + 8 * s.n_ff)}
     if is_shared(sizes, gram, memory_bytes):
         return {**parts, "Gram matrix of all inputs": shared_bytes(sizes)}
     require_room(sizes, memory_bytes)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from fitrec.learn.drive_targets import DriveTargets, measure_static_current
 from fitrec.learn.least_squares import Penalties, solve
-from fitrec.learn.rule import Arrays, LoopResult, Problem, mean_correlation, mean_rates, require_finite_targets
+from fitrec.learn.rule import Arrays, LoopResult, Problem, mean_correlation, require_finite_targets
 from fitrec.learn.statistics_form import Sizes, make_statistics
+from fitrec.learn.trial_sums import TrialSums, trials_together
 from fitrec.networks.weights import Weights
-from fitrec.simulate.record import TrialRecord
 
 STATIC_TRIALS = 4  # trials that measure the static current before the first loop
 
@@ -73,13 +73,10 @@ class Ridge:
         self._statistics.discount(self._discount)
         psth, current, rates = [], [], []
         for condition in range(len(wanted)):
-            records = self._forced_trials(condition, index, forcing, wanted[condition])
-            traces = np.stack([r.traces[:, self._pool] for r in records])
-            self._statistics.add(condition, traces, np.stack([r.ff_traces for r in records]), problem.threads)
-            trained = problem.simulator.network.trained
-            psth.append(np.mean([r.counts[:, trained] for r in records], axis=0) / problem.bin_s)
-            current.append(np.mean([r.static_current[:, trained] for r in records], axis=0, dtype=np.float64))
-            rates.append(mean_rates(problem, records))
+            sums = self._run_trials(condition, index, forcing, wanted[condition])
+            psth.append(sums.psth_hz(problem.bin_s))
+            current.append(sums.static_current())
+            rates.append(sums.mean_rates_hz(problem.simulator.network.n_exc, problem.bin_s))
             problem.progress(condition, rates[-1], psth[-1])
         smoothed = problem.smooth(np.stack(psth))
         drives.observe_static_current(np.stack(current), self._averaging(index))
@@ -119,11 +116,20 @@ class Ridge:
         closed = sum(n for n, alpha in zip(self._trials[: index + 1], self._forcing, strict=False) if alpha == 0)
         return self._trials[index] / (self._trials[0] + closed)
 
-    def _forced_trials(self, condition: int, index: int, forcing: float, wanted: NDArray[np.float64]) -> list[TrialRecord]:
+    def _run_trials(self, condition: int, index: int, forcing: float, wanted: NDArray[np.float64]) -> TrialSums:
+        """Simulate the loop's trials of a condition with forcing; add their traces to the statistics."""
+        problem, network = self._problem, self._problem.simulator.network
         forced = (forcing * wanted).astype(np.float32)
-        first = sum(self._trials[:index])
-        trials = range(first, first + self._trials[index])
-        return self._problem.run_trials(self.weights, condition, trials, own=1.0 - forcing, forced=forced, traces=True)
+        sums = TrialSums(len(wanted), network.n_neurons, network.trained)
+        first, end = sum(self._trials[:index]), sum(self._trials[: index + 1])
+        together = trials_together(len(wanted), network.n_neurons, len(self._pool))
+        for start in range(first, end, together):
+            trials = range(start, min(start + together, end))
+            records = problem.run_trials(self.weights, condition, trials, own=1.0 - forcing, forced=forced, traces=True)
+            traces = np.stack([r.traces[:, self._pool] for r in records])
+            self._statistics.add(condition, traces, np.stack([r.ff_traces for r in records]), problem.threads)
+            sums.add(records)
+        return sums
 
     def state(self) -> Arrays:
         """Return weights, statistics and refined targets."""
