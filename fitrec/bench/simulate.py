@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fitrec.bench.compiled import CompiledLoop, compiler
 from fitrec.errors import ConfigError
 from fitrec.networks.balanced import balanced_projection
 from fitrec.networks.network import Network
@@ -20,10 +21,11 @@ from fitrec.simulate.simulator import Simulator
 
 DT_MS, TAU_M_MS = 0.1, 1000.0  # a slow membrane holds low rates without noise
 NOISE_SIGMA = 1e-3
-REPEATS = 5
+REPEATS = 15
+_NO_WEIGHTS = Weights(plastic=np.zeros((0, 0), np.float32), feed_forward=np.zeros((1, 0, 0), np.float32))
 
 
-def run(*, neurons: int, out_degree: int, rate_hz: float, steps: int, seed: int = 1) -> dict[str, Any]:
+def run(*, neurons: int, out_degree: int, rate_hz: float, steps: int, threads: int, seed: int = 1) -> dict[str, Any]:
     """Time the variants.
 
     Parameters
@@ -34,12 +36,16 @@ def run(*, neurons: int, out_degree: int, rate_hz: float, steps: int, seed: int 
         Rate of every neuron.
     steps : int
         Steps of 0.1 ms per repetition.
+    threads : int
+        Threads that share the neurons; fewer take part in a small network.
 
     Returns
     -------
     dict
         ``ns_per_neuron_step`` without noise and synapses but with the spikes, ``ns_per_neuron_step_noise`` with noise,
-        ``ns_per_synaptic_event``: each times the number of threads, so per core; the best of several repetitions.
+        ``ns_per_synaptic_event``: each times the number of threads, so per core; from the best of the repetitions. ``c`` has the
+        same figures of the time loop in C on one thread, measured by turns with ours, ``ours_over_c`` their ratios; None where
+        there is no compiler.
 
     Raises
     ------
@@ -61,24 +67,41 @@ def run(*, neurons: int, out_degree: int, rate_hz: float, steps: int, seed: int 
         "noise": Simulator(replace(no_synapses, sigma=NOISE_SIGMA)),
         "synapses": Simulator(network),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in variants}
-    spikes: dict[str, int] = {}
+    parts = len(variants["bare"].wiring(_NO_WEIGHTS, 0, threads).bounds) - 1
+    compiled = CompiledLoop("uint16_t" if neurons <= 1 << 16 else "uint32_t") if compiler() else None
+    loops: dict[str, CompiledLoop | None] = {"numba": None} if compiled is None else {"numba": None, "c": compiled}
+    seconds: dict[str, dict[str, list[float]]] = {loop: {name: [] for name in variants} for loop in loops}
+    spikes = 0
     for repeat in range(REPEATS + 1):  # the first compiles and fills the caches
         for name, simulator in variants.items():
-            taken, spikes[name] = _time(simulator, rate_hz, steps)
-            if repeat:
-                seconds[name].append(taken)
-    best = {name: min(values) for name, values in seconds.items()}
-    events = spikes["synapses"] * out_degree
+            for loop, program in loops.items():
+                taken, spikes = _time(simulator, rate_hz, steps, parts, program)
+                if repeat:
+                    seconds[loop][name].append(taken)
+    events = spikes * out_degree
+    ours = _figures(seconds["numba"], neurons * steps, events, parts)
+    theirs = None if compiled is None else _figures(seconds["c"], neurons * steps, events, 1)
     return {
-        "ns_per_neuron_step": 1e9 * best["bare"] / (neurons * steps),
-        "ns_per_neuron_step_noise": 1e9 * best["noise"] / (neurons * steps),
-        "ns_per_synaptic_event": 1e9 * (best["synapses"] - best["bare"]) / events if events else None,
+        **ours,
+        "c": theirs,
+        "ours_over_c": None if theirs is None else {name: value / theirs[name] for name, value in ours.items() if theirs[name]},
+        "note": None if theirs else "no C compiler (cc, gcc or clang) on the PATH: not compared with C",
+        "threads_used": parts,
         "neurons": neurons,
         "out_degree": out_degree,
-        "rate_hz": spikes["synapses"] / (neurons * steps * DT_MS * 1e-3),
+        "rate_hz": spikes / (neurons * steps * DT_MS * 1e-3),
         "steps": steps,
         "seconds": seconds,
+    }
+
+
+def _figures(seconds: dict[str, list[float]], neuron_steps: int, events: int, cores: int) -> dict[str, float]:
+    """Nanoseconds of one core per neuron and step, and per synaptic event, from the best repetitions."""
+    best = {name: 1e9 * cores * min(values) for name, values in seconds.items()}
+    return {
+        "ns_per_neuron_step": best["bare"] / neuron_steps,
+        "ns_per_neuron_step_noise": best["noise"] / neuron_steps,
+        "ns_per_synaptic_event": max(0.0, best["synapses"] - best["bare"]) / max(events, 1),
     }
 
 
@@ -139,17 +162,19 @@ def _drive(rate_hz: float) -> np.float32:
     return np.float32(1.0 / (1.0 - np.exp(-climb_ms / TAU_M_MS)))
 
 
-def _time(simulator: Simulator, rate_hz: float, steps: int) -> tuple[float, int]:
-    """Run the steps once from evenly spread phases; returns seconds and spikes."""
+def _time(simulator: Simulator, rate_hz: float, steps: int, threads: int, program: CompiledLoop | None) -> tuple[float, int]:
+    """Run the steps once from evenly spread phases, with our kernel or the program in C; returns seconds and spikes."""
     network = simulator.network
     n = network.n_neurons
-    nothing = Weights(plastic=np.zeros((0, 0), np.float32), feed_forward=np.zeros((1, 0, 0), np.float32))
-    wiring, state = simulator.wiring(nothing, 0), simulator.initial_state(0, 0)
+    wiring, state = simulator.wiring(_NO_WEIGHTS, 0, 1 if program else threads), simulator.initial_state(0, 0)
     # A step of the golden section spreads the phases evenly over the neurons in any order.
     phase_ms = 1e3 / rate_hz * ((np.arange(n) * 0.6180339887498949) % 1.0)
     state.v[:] = _drive(rate_hz) * (1.0 - np.exp(-phase_ms / TAU_M_MS))
     counts: NDArray[np.uint16] = np.zeros(n, np.uint16)
     power = simulator.trace_power(steps)
     started = time.perf_counter()
-    simulator.advance(wiring, state, 0, network.drive, 0, steps, trial=0, power=power, counts=counts)
+    if program is None:
+        simulator.advance(wiring, state, 0, network.drive, 0, steps, trial=0, power=power, counts=counts)
+    else:
+        program(simulator.constants, wiring, state, network.drive, steps, counts)
     return time.perf_counter() - started, int(counts.sum())

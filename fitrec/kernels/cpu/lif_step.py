@@ -3,9 +3,10 @@
 import numpy as np
 from numba import njit
 
-from fitrec.kernels.cpu.lif_state import FIXED_ONE
 from fitrec.kernels.cpu.math import fma
 from fitrec.kernels.cpu.philox import FEED_FORWARD, MEMBRANE_NOISE, normal, philox
+
+GROUP = 64  # neurons searched for spikes only if any of them fired
 
 
 @njit(nogil=True, cache=True)
@@ -59,15 +60,15 @@ def update(
     charge_p,
     threshold,
 ):
-    """Update a block of neurons; returns nonzero if any fired (its `refractory` is then -1).
+    """Update a block of neurons; returns whether any fired (its `refractory` is then -1).
 
-    Plain arguments instead of tuples of them, so that LLVM vectorises.
+    `charge_s` and `charge_p` are per unit of the fixed-point buffers: 2^-32 of the charge's factor, a power of two that cannot
+    round. Plain arguments instead of tuples of them, and no integer wider than needed, so that LLVM vectorises.
     """
-    to_float = np.float32(1.0 / FIXED_ONE)
     fired = np.int32(0)
     for i in range(v.shape[0]):
-        us = fma(decay_s, u_static[i], (np.float32(in_static[i]) * to_float) * charge_s)
-        up = fma(decay_p, u_plastic[i], (np.float32(in_plastic[i]) * to_float) * charge_p)
+        us = fma(decay_s, u_static[i], np.float32(in_static[i]) * charge_s)
+        up = fma(decay_p, u_plastic[i], np.float32(in_plastic[i]) * charge_p)
         in_static[i] = 0
         in_plastic[i] = 0
         u_static[i] = us
@@ -76,11 +77,29 @@ def update(
         ready = refractory[i] == 0
         vi = fma(decay_v, v[i], drive) if ready else v[i]
         v[i] = vi
-        fires = np.int32(ready and vi > threshold)
-        waiting = np.int32(0) if ready else refractory[i] - np.int32(1)
-        refractory[i] = waiting - fires  # -1 marks a spike until the list is made
-        fired |= fires
-    return fired
+        waiting = np.int32(0) if ready else np.int32(refractory[i] - np.int32(1))
+        waiting = np.int32(-1) if ready and vi > threshold else waiting  # -1 marks a spike until the list is made
+        refractory[i] = waiting
+        fired = np.int32(fired | waiting)
+    return fired < 0
+
+
+@njit(nogil=True, cache=True)
+def find_spikes(refractory, first, spikes):
+    """List the neurons of a block that `update` marked, the block's first being neuron `first`; returns their number."""
+    n = refractory.shape[0]
+    found = 0
+    for start in range(0, n, GROUP):
+        end = min(start + GROUP, n)
+        together = np.int32(0)  # negative if any is; without a branch per neuron
+        for i in range(start, end):
+            together = np.int32(together | refractory[i])
+        if together < 0:
+            for i in range(start, end):
+                if refractory[i] < 0:
+                    spikes[found] = first + i
+                    found += 1
+    return found
 
 
 @njit(nogil=True, cache=True)
