@@ -67,7 +67,7 @@ class CompiledLoop:
             ctypes.byref(values),
             ctypes.c_uint32(int(constants.seed)),
             ctypes.c_uint32(MEMBRANE_NOISE),
-            ctypes.c_float(NORMAL_SCALE),
+            ctypes.c_float(float(NORMAL_SCALE)),
             *(_pointer(array) for array in (*wires, drive, *states, counts)),
         )
 

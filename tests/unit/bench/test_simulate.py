@@ -38,7 +38,7 @@ def test_impossible_rate(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("sigma", [0.0, 0.3])
 @pytest.mark.parametrize("index", ["uint16_t", "uint32_t"])
 def test_the_loop_in_c_gives_the_same_bits(sigma: float, index: str) -> None:
-    drive = np.full(700, 1.1, np.float32)
+    drive = np.full(700, 3.0, np.float32)
     network = small_network(350, 350, 40, n_trained=0, n_conditions=1, stimulus_sd=0.0, sigma=sigma, drive=drive)
     simulator = Simulator(network)
     wiring = simulator.wiring(random_weights(network), 0)
