@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from fitrec.cli import logs, options
-from fitrec.cli.device import resolve_device, resolve_threads
+from fitrec.cli.device import check_device, resolve_device, resolve_threads
 from fitrec.config.fits import list_fits
 from fitrec.config.load import load
 
@@ -43,7 +43,9 @@ def command(
     from fitrec.checks.registry import refuse_critical
     from fitrec.cli import workflow
 
-    device, threads = resolve_device(device), resolve_threads(threads)
+    # Jobs of a cluster find out on their own machines what auto means and whether there is a GPU.
+    device = resolve_device(device) if profile == "local" else check_device(device)
+    threads = resolve_threads(threads)
     run = load(config)
     if seed is not None:
         run = run.with_seed(seed)

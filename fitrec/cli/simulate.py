@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from fitrec.cli import options
-from fitrec.cli.device import resolve_threads
+from fitrec.cli.device import resolve_device, resolve_threads
 from fitrec.cli.stage import ready
 from fitrec.config.simulate import SimulateConfig
 from fitrec.errors import StoreError
@@ -26,11 +26,20 @@ EXAMPLES
 @options.section(SimulateConfig)
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of everything random.")
 @options.threads
+@options.device
 @options.overwrite
 @options.log
 @options.dry_run
 def command(
-    out: Path, truth: Path | None, seed: int, threads: int | None, overwrite: bool, log: Path | None, dry_run: bool, **given: Any
+    out: Path,
+    truth: Path | None,
+    seed: int,
+    threads: int | None,
+    device: str,
+    overwrite: bool,
+    log: Path | None,
+    dry_run: bool,
+    **given: Any,
 ) -> None:
     """Make a recording: a spiking network whose rates are known responds to stimuli and is written as an NWB file.
 
@@ -40,10 +49,19 @@ def command(
     section = options.read_section(SimulateConfig, None, given)
     if truth is not None and truth.exists() and not overwrite:
         raise StoreError(f"{truth} exists already; choose another --truth or give --overwrite.")
-    threads = resolve_threads(threads)
+    device, threads = resolve_device(device), resolve_threads(threads)
     if ready(
-        "simulate", inputs=[], out=out, section=section, overwrite=overwrite, log=log, dry_run=dry_run, seed=seed, threads=threads
+        "simulate",
+        inputs=[],
+        out=out,
+        section=section,
+        overwrite=overwrite,
+        log=log,
+        dry_run=dry_run,
+        seed=seed,
+        device=device,
+        threads=threads,
     ):
         from fitrec.stages import simulate
 
-        simulate.run(out, section, seed=seed, truth=truth, threads=threads, overwrite=overwrite)
+        simulate.run(out, section, seed=seed, truth=truth, threads=threads, device=device, overwrite=overwrite)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.evaluate.spiking import cv_isi
+from fitrec.kernels.cuda.device import Device
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
 from fitrec.simulate import trials as frozen
@@ -50,7 +51,14 @@ class Simulated:
 
 
 def simulate(
-    network: Network, weights: Weights, *, trials: int, bin_steps: int, recorded_trials: int = 0, threads: int | None = None
+    network: Network,
+    weights: Weights,
+    *,
+    trials: int,
+    bin_steps: int,
+    recorded_trials: int = 0,
+    threads: int | None = None,
+    device: Device | None = None,
 ) -> Simulated:
     """Run `trials` trials of every condition with fresh noise and initial states.
 
@@ -66,11 +74,13 @@ def simulate(
         Leading trials of each condition whose spikes are kept.
     threads : int or None
         Threads of the simulator; None lets it choose.
+    device : Device or None
+        Where the trials run; None for the CPU.
 
     """
     n_bins = network.window_steps // bin_steps
     n_trained = len(network.trained)
-    simulator = Simulator(network)
+    simulator = Simulator(network, device)
     rate_hz = np.zeros((network.n_conditions, n_bins, n_trained))
     window_counts = np.zeros((network.n_conditions, trials, n_trained), np.int32)
     total = np.zeros(network.n_neurons, np.int64)

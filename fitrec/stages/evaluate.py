@@ -31,6 +31,7 @@ from fitrec.evaluate.scores import (
 from fitrec.evaluate.simulated import Simulated, simulate
 from fitrec.evaluate.spiking import sample_pairs, weight_statistics
 from fitrec.evaluate.truth import Truth, score_truth, true_rates
+from fitrec.kernels.cuda.device import open_device
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
 from fitrec.stages.evaluate_tables import metrics_table, per_unit, recorded_cv, to_activity
@@ -110,7 +111,7 @@ def run(
     if known is not None:
         truth_hz = true_rates(known, goal.units["unit_id"].to_numpy(), goal.condition_names, goal.bin_edges_s)
 
-    simulate_fit = partial(simulate, net, trials=config.trials, bin_steps=bin_steps, threads=threads)
+    simulate_fit = partial(simulate, net, trials=config.trials, bin_steps=bin_steps, threads=threads, device=open_device(device))
     logger.info("simulating %d trials of each of %d conditions with frozen weights", config.trials, net.n_conditions)
     trained = simulate_fit(weights, recorded_trials=config.raster_trials)
     model_hz = smoother(per_unit(trained.rate_hz, net, goal), axis=1)

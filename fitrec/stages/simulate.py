@@ -12,6 +12,7 @@ from fitrec import store
 from fitrec.config.simulate import SimulateConfig
 from fitrec.errors import NetworkError
 from fitrec.evaluate.truth import Truth
+from fitrec.kernels.cuda.device import open_device
 from fitrec.networks.ground_truth import areas, ground_truth_network
 from fitrec.recordings.bad_units import bad_units
 from fitrec.recordings.nwb_write import write_nwb
@@ -36,6 +37,7 @@ def run(
     seed: int,
     truth: Path | None = None,
     threads: int | None = None,
+    device: str = "cpu",
     overwrite: bool = False,
 ) -> Recording:
     """Simulate trials of a ground-truth network and write the spikes of some of its neurons as an NWB file.
@@ -52,6 +54,8 @@ def run(
         Store for the true rates (`fitrec.evaluate.truth.Truth`), from further trials; without it they are not simulated.
     threads : int or None
         Threads; the result does not depend on them.
+    device : str
+        "cpu" or "cuda:<number>"; the result does not depend on it.
     overwrite : bool
         Replace existing outputs.
 
@@ -76,7 +80,7 @@ def run(
         n_exc=config.n_exc, n_inh=config.n_inh, k=config.k, n_inputs=config.n_inputs, stimuli=stimuli,
         quiet_ms=_SETTLE_MS + before_ms, stimulus_ms=after_ms, seed=seed,
     )  # fmt: skip
-    simulator = Simulator(network)
+    simulator = Simulator(network, open_device(device))
     everyone = np.arange(config.n_exc, dtype=np.int32)
     bin_steps = round(_BIN_MS / network.dt_ms)
     n = config.trials_per_stimulus

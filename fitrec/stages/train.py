@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fitrec import __version__, store
 from fitrec.config.train import TrainConfig
 from fitrec.errors import TrainingError
+from fitrec.kernels.cuda.device import Device, open_device
 from fitrec.learn.least_squares import Penalties
 from fitrec.learn.memory import FitSizes
 from fitrec.learn.ridge import Ridge
@@ -62,6 +63,8 @@ def run(
         Go on from the newest whole checkpoint, if there is one. The result is the same, bit for bit, as without interruption.
     threads : int, optional
         Threads; the result does not depend on them.
+    device : str
+        "cpu" or "cuda:<number>"; the result does not depend on it.
     show : callable, optional
         Is given the status after each condition, to show it; without it log lines tell.
 
@@ -70,6 +73,8 @@ def run(
     TrainingError
         If network and targets do not belong together, a checkpoint belongs to others, the machine has too little memory, or the
         weights diverge.
+    DeviceError
+        If the GPU cannot be used or has too little memory.
     StoreError
         If something cannot be read or written.
 
@@ -78,7 +83,8 @@ def run(
     net, wanted = store.load(network, Network), store.load(targets, Targets)
     require_memory(FitSizes.of(net, wanted.n_bins), config, threads or available_threads())
     reporter = Reporter(show)
-    training = make_training(net, wanted, config, threads, reporter.condition)
+    gpu = open_device(device)
+    training = make_training(net, wanted, config, threads, reporter.condition, gpu)
     identity = {
         "version of the train stage": str(VERSIONS["train"]),
         "network": store.content_sha256(network),
@@ -106,7 +112,7 @@ def run(
         )
     provenance = {
         "rule": training.rule.name,
-        "device": device,
+        "device": gpu.name if gpu else device,
         "train_seconds": round(training.seconds, 3),
         "loops": len(training.curve),
         "best_correlation": training.best_correlation if np.isfinite(training.best_correlation) else None,
@@ -132,9 +138,14 @@ def run(
 
 
 def make_training(
-    network: Network, targets: Targets, config: TrainConfig, threads: int | None, progress: Progress = unobserved
+    network: Network,
+    targets: Targets,
+    config: TrainConfig,
+    threads: int | None,
+    progress: Progress = unobserved,
+    device: Device | None = None,
 ) -> Training:
-    """Set up a training of this network on these targets.
+    """Set up a training of this network on these targets, with its trials on a device or on the CPU.
 
     Raises
     ------
@@ -155,7 +166,7 @@ def make_training(
         return smooth(psth, targets.bin_size_s, targets.smoothing["kernel"], targets.smoothing["width_s"], axis=1)
 
     problem = Problem(
-        simulator=Simulator(network),
+        simulator=Simulator(network, device),
         rate_hz=np.ascontiguousarray(targets.wanted_hz[:, :, network.trained_unit]),
         bin_steps=bin_steps,
         smooth=smooth_psth,

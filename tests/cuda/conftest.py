@@ -22,7 +22,16 @@ def _gpu() -> CudaDevice:
         pytest.skip(str(error))
 
 
-@pytest.fixture(params=["host", "host, reversed", pytest.param("gpu", marks=pytest.mark.gpu)])
+GPU = pytest.param("gpu", marks=pytest.mark.gpu)
+
+
+@pytest.fixture(params=["host", "host, reversed", GPU])
 def device(request: Any) -> Any:
     """Every device there is: the host shim with either order of threads and blocks, and a GPU."""
     return _gpu() if request.param == "gpu" else _host("reversed" in request.param)
+
+
+@pytest.fixture(params=["host", GPU])
+def one_device(request: Any) -> Any:
+    """The host shim and a GPU, for tests too long to run in both orders."""
+    return _gpu() if request.param == "gpu" else _host(reverse=False)

@@ -69,29 +69,54 @@ def require_memory(device: Device, needed: int, what: str, remedy: str) -> None:
         )
 
 
+def find_gpu(number: int) -> Any:
+    """Return the module cupy if it can compute on GPU `number`; takes no memory there.
+
+    Raises
+    ------
+    DeviceError
+        If CuPy, its compiler or that GPU is missing; the sentence says which.
+
+    """
+    try:
+        import cupy
+        from cupy_backends.cuda.libs import nvrtc
+    except ImportError as error:
+        raise DeviceError(
+            f"cuda:{number} needs CuPy, which cannot be imported ({error}); pip install 'fitrec[cuda13]'"
+        ) from error
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise DeviceError(f"cuda:{number} cannot be used: {error}") from error
+    if number >= count:
+        raise DeviceError(f"there is no cuda:{number}: CUDA finds {count} device{'s' * (count != 1)}, numbered from 0")
+    try:
+        nvrtc.getVersion()
+    except Exception as error:  # CuPy's class for a library that is not found differs between its versions
+        raise DeviceError(
+            f"cuda:{number} needs the compiler NVRTC, which CuPy does not find ({error}); pip install 'fitrec[cuda13]'"
+        ) from error
+    return cupy
+
+
+def open_device(name: str) -> Device | None:
+    """Open "cuda:<number>"; None for "cpu", which needs no opening."""
+    return None if name == "cpu" else CudaDevice(int(name.removeprefix("cuda:")))
+
+
 class CudaDevice:
     """An NVIDIA GPU. Opening it makes it the current device of the calling thread.
 
     Raises
     ------
     DeviceError
-        If there is no such GPU; the sentence says what was looked for.
+        If it cannot be used; see `find_gpu`.
 
     """
 
     def __init__(self, number: int = 0) -> None:
-        try:
-            import cupy
-        except ImportError as error:
-            raise DeviceError(
-                f"cuda:{number} needs CuPy, which cannot be imported ({error}); pip install fitrec[cuda13]"
-            ) from error
-        try:
-            count = cupy.cuda.runtime.getDeviceCount()
-        except cupy.cuda.runtime.CUDARuntimeError as error:
-            raise DeviceError(f"cuda:{number} cannot be used: {error}") from error
-        if number >= count:
-            raise DeviceError(f"there is no cuda:{number}: CUDA finds {count} device{'s' * (count != 1)}, numbered from 0")
+        cupy = find_gpu(number)
         self.xp = cupy
         self._device = cupy.cuda.Device(number)
         self._device.use()

@@ -9,7 +9,6 @@ import yaml
 from click.testing import CliRunner
 
 from fitrec.cli import options
-from fitrec.cli.device import resolve_device, resolve_threads
 from fitrec.config.ingest import IngestConfig
 from fitrec.config.run import RunConfig
 from fitrec.config.targets import TargetsConfig
@@ -81,16 +80,6 @@ def test_choose_fit() -> None:
     with pytest.raises(ConfigError, match="give --config"):
         options.choose_fit(None, "x")
     assert options.choose_fit(None, None) is None
-
-
-def test_devices_and_threads() -> None:
-    assert resolve_device("auto") == resolve_device("cpu") == "cpu"
-    with pytest.raises(ConfigError, match=r"--device cuda:1: looked for an NVIDIA driver .* not in this version"):
-        resolve_device("cuda:1")
-    with pytest.raises(ConfigError, match="must be auto, cpu"):
-        resolve_device("tpu")
-    assert resolve_threads(3) == 3
-    assert resolve_threads(None) >= 1
 
 
 def test_load_config_is_optional(tmp_path: Path) -> None:
