@@ -9,6 +9,7 @@ import click
 
 from fitrec.cli import options
 from fitrec.cli.device import resolve_device, resolve_threads
+from fitrec.errors import ConfigError
 
 EXAMPLES = """\b
 EXAMPLES
@@ -56,11 +57,13 @@ def simulate(neurons: int, out_degree: int, rate_hz: float, steps: int, threads:
 @_json
 def loop(preset: str, neurons: int | None, loops: int, threads: int | None, device: str, json_file: Path | None) -> None:
     """Time training loops of RLS: sinusoids or PSTH-like targets for every neuron of a published network."""
-    device, threads = resolve_device(device), resolve_threads(threads)
+    if device != "auto" and resolve_device(device) != "cpu":
+        raise ConfigError(f"--device {device}: 'bench loop' measures the online rule, which learns on the CPU; use --device cpu.")
+    threads = resolve_threads(threads)
     from fitrec.bench.loop import run
 
     figures = run(preset=preset, neurons=neurons, loops=loops, threads=threads)
-    _finish("loop", figures, json_file, device=device, threads=threads)
+    _finish("loop", figures, json_file, device="cpu", threads=threads)
 
 
 @command.command()

@@ -43,7 +43,7 @@ CONFIG = EvaluateConfig(trials=60, raster_trials=10, ceiling_splits=20, extra_sm
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FitFiles:
     world = true_world(N_UNITS, N_CONDITIONS)
     initial = network(recorded(world, 2, 0)[1]).plastic_weight
-    monkeypatch.setattr("fitrec.evaluate.simulated.Simulator", lambda net: None)
+    monkeypatch.setattr("fitrec.evaluate.simulated.Simulator", lambda net, device: None)
     monkeypatch.setattr("fitrec.simulate.trials.run_trials", stand_in_simulator(world, initial))
     return write_fit(tmp_path, world)
 
