@@ -18,7 +18,7 @@ Level = Literal["CRITICAL", "BEST_PRACTICE_VIOLATION", "SUGGESTION"]
 LEVELS: tuple[Level, ...] = ("CRITICAL", "BEST_PRACTICE_VIOLATION", "SUGGESTION")
 Check = Callable[[Context], Iterator[str]]
 
-_MODULES = ("files", "activity", "model")  # in the order of the pipeline
+_MODULES = ("files", "activity", "model", "dynamics")  # in the order of the pipeline
 
 
 @dataclass(frozen=True)

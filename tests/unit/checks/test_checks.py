@@ -50,11 +50,30 @@ def test_nothing_to_complain_about(tmp_path: Path) -> None:
         ("window_against_time_constants", {"network": {"plastic": {"tau_syn_ms": 600.0}}}, "shorter than two time constants"),
         ("learning_times", {"targets": {"window_s": [0, 1], "bin_size_s": 0.5}}, "holds 2 bins"),
         ("closed_loop", {"train": {"ridge": {"forcing": [1.0, 0.5]}}}, "ends with 0.5"),
+        ("something_drives", {"network": {"neuron": {"sigma": 0.0}, "balanced": {"k": 0}}}, "fire at 0 Hz"),
+        ("something_drives", {"network": {"neuron": {"sigma": 0.3}, "balanced": {"k": 0}}}, "fire at 0.0027 Hz"),
+        (
+            "something_drives",
+            {"network": {"neuron": {"sigma": 0.0}, "balanced": {"drive_exc": 0.0, "drive_inh": -0.1}}},
+            "BEST_PRACTICE_VIOLATION the untrained network stays silent",
+        ),
+        ("balanced_state", {"network": {"balanced": {"drive_exc": 0.1}}}, "E -4.2 Hz, I 5.8 Hz), so that E neurons hardly fire"),
+        ("balanced_state", {"network": {"balanced": {"j_ei": 0.1}}}, "stronger than inhibition (j_ei j_ie = 0.1 is not above"),
+        ("balanced_state", {"network": {"balanced": {"drive_exc": 3.0, "drive_inh": 2.0}}}, "give E 125 Hz and I 225 Hz"),
+        ("conditions_differ", {"network": {"stimulus": {"sd": 0.0}}}, "cannot tell the 2 conditions apart"),
+        ("conditions_differ", {"network": {"stimulus": {"duration_ms": 0.0}}}, "duration_ms = 0"),
+        ("something_to_train", {"network": {"plastic": {"n_exc": 0, "n_inh": 0}}}, "CRITICAL"),
+        ("plausible_rates", {"ingest": {"arrays": {"bin_size_s": 0.0002}}, "targets": {"bin_size_s": 0.0002}}, "right?"),
+        ("room_to_match_rates", {"network": {"balanced": {"n_exc": 12}, "assignment": {"population": "exc"}}}, "12 of 12"),
         ("evaluation_trials", {"evaluate": {"trials": 3}}, "SUGGESTION evaluate.trials = 3"),
     ],
 )
 def test_each_check(tmp_path: Path, check: str, changes: dict[str, Any], wanted: str) -> None:
     assert wanted in findings(tmp_path, changes)[check]
+
+
+def test_noise_alone_can_drive(tmp_path: Path) -> None:
+    assert "something_drives" not in findings(tmp_path, {"network": {"neuron": {"sigma": 0.65}, "balanced": {"k": 0}}})
 
 
 def test_missing_file_is_one_finding(tmp_path: Path) -> None:
