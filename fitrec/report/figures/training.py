@@ -36,6 +36,7 @@ def correlation_curve(name: str, loop: NDArray[Any], correlation: NDArray[Any], 
 def rate_curve(name: str, loop: NDArray[Any], exc_hz: NDArray[Any], inh_hz: NDArray[Any], alt: str) -> str:
     """Mean rates of E and I neurons in each loop; the lines are labelled at their ends."""
     figure, ax = axes(270, 170)
+    tallest = float(np.nanmax([exc_hz, inh_hz], initial=0.0))
     for values, role, label in ((exc_hz, "model", "E"), (inh_hz, "ceiling", "I")):
         seen = np.isfinite(values)
         if seen.any():
@@ -48,7 +49,7 @@ def rate_curve(name: str, loop: NDArray[Any], exc_hz: NDArray[Any], inh_hz: NDAr
                 va="center",
                 color=ROLES["ink"],
             )
-    ax.set_ylim(bottom=0)
+    ax.set_ylim(0, 1.15 * tallest or 1)  # room for the label of the higher line
     ax.set_ylabel("mean rate (Hz)")
     _loops(ax)
     return to_svg(figure, name, alt)
