@@ -1,9 +1,9 @@
-"""Compiles CUDA sources with NVRTC, which needs no GPU, and reads what ptxas says about each kernel."""
+"""Reads what ptxas says about each kernel of a CUDA source."""
 
 import re
 from typing import NamedTuple
 
-from fitrec.kernels.cuda.source import OPTIONS
+from fitrec.kernels.cuda.compile import compile_cuda
 
 _ENTRY = re.compile(r"Compiling entry function '(\S+)'")
 _FRAME = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
@@ -18,29 +18,15 @@ class Usage(NamedTuple):
     spilled: int
 
 
-def compile_cuda(text: str, architecture: str) -> dict[str, Usage]:
-    """Compile for an architecture such as ``sm_90``; AssertionError with the compiler's log if that fails."""
-    # CuPy's own functions for this ask the driver for a device first.
-    from cupy.cuda import nvrtc
-
-    program = nvrtc.createProgram(text, "kernels.cu", [], [])
-    try:
-        try:
-            nvrtc.compileProgram(program, [*OPTIONS, f"--gpu-architecture={architecture}", "--ptxas-options=-v"])
-        except nvrtc.NVRTCError as error:
-            raise AssertionError(f"does not compile for {architecture}:\n{nvrtc.getProgramLog(program)}") from error
-        assert nvrtc.getCUBIN(program)
-        return _usage(nvrtc.getProgramLog(program))
-    finally:
-        nvrtc.destroyProgram(program)
-
-
-def _usage(log: str) -> dict[str, Usage]:
+def usage(text: str, architecture: str) -> dict[str, Usage]:
+    """Compile for an architecture such as ``sm_90``; the figures of each kernel."""
+    binary, log = compile_cuda(text, architecture, ["--ptxas-options=-v"])
+    assert binary
     _, *sections = _ENTRY.split(log)
     found = {}
-    for kernel, text in zip(sections[::2], sections[1::2], strict=True):
-        registers = _REGISTERS.search(text)
-        frames = [[int(number) for number in frame] for frame in _FRAME.findall(text)]
+    for kernel, part in zip(sections[::2], sections[1::2], strict=True):
+        registers = _REGISTERS.search(part)
+        frames = [[int(number) for number in frame] for frame in _FRAME.findall(part)]
         assert registers is not None, f"no figures for {kernel} in the compiler's log"
         assert frames, f"no figures for {kernel} in the compiler's log"
         found[kernel] = Usage(int(registers[1]), max(f[0] for f in frames), sum(f[1] + f[2] for f in frames))

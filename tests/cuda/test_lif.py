@@ -50,6 +50,18 @@ def test_teacher_forcing(device: Any) -> None:
     assert_equal(records(network, device, [8], **options), records(network, None, [8], **options))
 
 
+def test_denormal_numbers_are_kept(device: Any) -> None:
+    """Some neurons fire at the beginning, then all are silent until their traces and currents are almost zero."""
+    network = small_network(
+        dt_ms=1.0, tau_static_ms=1.5, tau_plastic_ms=2.0, window_ms=300.0, stimulus_sd=0.0, drive=np.zeros(80, np.float32)
+    )
+    expected = records(network, None, [0], chunk_steps=20)
+    smallest = np.finfo(np.float32).tiny
+    for values in (expected[0].traces, expected[0].static_current):
+        assert np.any((values != 0) & (np.abs(values) < smallest))
+    assert_equal(records(network, device, [0], chunk_steps=20), expected)
+
+
 @pytest.mark.parametrize("block", [32, 64, 160, 512])
 @pytest.mark.parametrize("blocks", [1, 2, 7])
 def test_grid_and_block_change_nothing(block: int, blocks: int, monkeypatch: pytest.MonkeyPatch, device: Any) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.errors import DeviceError
-from fitrec.kernels.cuda.source import OPTIONS, source
+from fitrec.kernels.cuda.compile import compile_cuda
+from fitrec.kernels.cuda.source import source
 
 
 class Device(Protocol):
@@ -144,14 +145,15 @@ class CudaDevice:
         cooperative: bool = False,
     ) -> None:
         """Start a kernel; see `Device.launch`."""
-        _function(self._device.id, module, kernel, cooperative, shared)((grid,), (block,), args, shared_mem=shared)
+        function = _function(self._device.id, module, kernel, shared)
+        function((grid,), (block,), args, shared_mem=shared, enable_cooperative_groups=cooperative)
 
     def resident_blocks(self, module: str, kernel: str, block: int, shared: int = 0) -> int:
         """Return the number of blocks of this kernel that can run at the same time."""
         from cupy_backends.cuda.api import driver
 
-        function = _function(self._device.id, module, kernel, True, shared)
-        return self._multiprocessors * int(driver.occupancyMaxActiveBlocksPerMultiprocessor(function.kernel.ptr, block, shared))
+        function = _function(self._device.id, module, kernel, shared)
+        return self._multiprocessors * int(driver.occupancyMaxActiveBlocksPerMultiprocessor(function.ptr, block, shared))
 
     def free_bytes(self) -> int:
         """Memory that is left for new arrays, what CuPy's pool holds for reuse included."""
@@ -159,20 +161,25 @@ class CudaDevice:
         return int(free) + int(self.xp.get_default_memory_pool().free_bytes())
 
 
-_MOST_STATIC_SHARED = 48 * 1024  # more must be asked for
+_MOST_STATIC_SHARED = 48 * 1024  # bytes; more must be asked for
 
 
 @cache
-def _function(number: int, module: str, kernel: str, cooperative: bool, shared: int) -> Any:
-    """Compiled kernel on device `number`; CuPy keeps the binary on disk as well."""
-    function = _module(number, module, cooperative).get_function(kernel)
+def _function(number: int, module: str, kernel: str, shared: int) -> Any:
+    """Compiled kernel on device `number`, which is the current one."""
+    from cupy_backends.cuda.api import driver
+
+    function = _module(number, module).get_function(kernel)
     if shared > _MOST_STATIC_SHARED:
-        function.max_dynamic_shared_size_bytes = shared
+        driver.funcSetAttribute(function.ptr, driver.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared)
     return function
 
 
 @cache
-def _module(number: int, module: str, cooperative: bool) -> Any:
+def _module(number: int, module: str) -> Any:
     import cupy
 
-    return cupy.RawModule(code=source(module), options=OPTIONS, enable_cooperative_groups=cooperative)
+    binary, _ = compile_cuda(source(module), f"sm_{cupy.cuda.Device(number).compute_capability}")
+    loaded = cupy.cuda.function.Module()
+    loaded.load(binary)
+    return loaded

@@ -246,7 +246,7 @@ class Batch:
             chunk_decay=np.float32(s.trace_power[chunk_steps] / s.constants.charge_p),
             trace_power=self._trace_power,
         )
-        self._arrived[:] = 0
+        self._arrived.fill(0)
         structs = (s.constants, self._wiring.projections, self._sizes, self.state, inputs, span, output)
         args = (*map(pack, structs), self._arrived)
         device.launch("lif", "lif_run", self._grid, self._block, args, cooperative=True)

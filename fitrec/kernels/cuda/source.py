@@ -1,13 +1,10 @@
-"""The text of the CUDA files, as every compiler gets it: NVRTC through CuPy, NVRTC alone, and a host compiler in the tests."""
+"""The text of the CUDA files, as every compiler gets it: NVRTC, and a host compiler in the tests."""
 
 import re
 from functools import cache
 from importlib.resources import files
 
 from fitrec.kernels.cpu import lif, philox
-
-# Multiplication and addition are fused only where the source says so; the host compiler's counterpart is -ffp-contract=off.
-OPTIONS = ("--std=c++17", "--fmad=false")
 
 _INCLUDE = re.compile(r'^#include "([\w.]+)"$', re.MULTILINE)
 _ONCE = re.compile(r"^#pragma once$", re.MULTILINE)  # headers are put in place once anyhow
@@ -21,10 +18,7 @@ def modules() -> list[str]:
 
 @cache
 def source(module: str) -> str:
-    """Return the text of ``module.cu`` with the constants shared with Python, and its includes in place.
-
-    The compiler does not see the includes because CuPy's cache would not notice that an included file changed.
-    """
+    """Return the text of ``module.cu`` with the constants shared with Python, and its includes in place."""
     return _constants() + with_includes(files(__package__).joinpath(f"{module}.cu").read_text(), f"{module}.cu")
 
 
