@@ -96,7 +96,8 @@ class Rls:
             array[:] = 0
         rls.weights[:, :n_ff] = self.weights.feed_forward[condition]
         rls.weights[:, n_ff:] = self.weights.plastic
-        wiring = simulator.wiring(self.weights, condition, problem.threads or available_threads())
+        threads = problem.threads or available_threads()
+        wiring = simulator.wiring(self.weights, condition, threads, learned=rls.weights)
         state = simulator.initial_state(condition, index)
         steps, start = problem.bin_steps, network.window_start_step
         power = simulator.trace_power(max(steps, start))
@@ -121,9 +122,6 @@ class Rls:
                     "r'Pr is negative or not finite; raise train.rls.penalty"
                 )
             held = (held + 1) % rls.g.shape[1]
-            kernel.refresh_fixed(
-                wiring.plastic_fixed, rls.weights, simulator.plastic_row, simulator.plastic_slot, n_ff, lif.FIXED_ONE
-            )
             if n_ff:
                 wiring.ff_fixed[:] = np.rint(rls.weights[:, :n_ff].T.astype(np.float64) * lif.FIXED_ONE)
         kernel.flush(rls, held, 0, len(rls.p))

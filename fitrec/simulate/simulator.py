@@ -104,12 +104,24 @@ class Simulator:
         """(ms, ff): probability of a feed-forward spike per step."""
         return np.asarray(self.network.ff_rate_hz[condition] * F(self.network.dt_ms * 1e-3), F)
 
-    def wiring(self, weights: Weights, condition: int, threads: int = 1) -> lif.Wiring:
+    def wiring(
+        self, weights: Weights, condition: int, threads: int = 1, learned: NDArray[np.float32] | None = None
+    ) -> lif.Wiring:
         """Kernel form of the projections with the given weights; feed-forward weights are those of the condition.
 
-        It is cut for as many threads as are worth their meetings, at most `threads`, to advance a trial together.
+        Parameters
+        ----------
+        threads : int
+            It is cut for as many threads as are worth their meetings, at most so many, to advance a trial together.
+        learned : (trained, >= ff + input) float32, optional
+            Weights that may change between steps, feed-forward inputs first: plastic weights are taken from here at each spike
+            instead of from `weights`.
+
         """
         net = self.network
+        fixed = np.zeros(0, np.int64)
+        if learned is None:
+            fixed = fixed_point(weights.plastic[self.plastic_row, self.plastic_slot])
         parts = max(1, min(threads, net.n_neurons // LEAST_NEURONS_PER_THREAD))
         if parts not in self._partitions:
             self._partitions[parts] = self._partition(parts)
@@ -123,7 +135,11 @@ class Simulator:
             run_fixed=cut.run_fixed,
             plastic_indptr=cut.plastic_indptr,
             plastic_indices=self._plastic_post,
-            plastic_fixed=fixed_point(weights.plastic[self.plastic_row, self.plastic_slot]),
+            plastic_fixed=fixed,
+            plastic_row=self.plastic_row,
+            plastic_slot=self.plastic_slot,
+            learned=np.zeros((0, 0), F) if learned is None else learned,
+            learned_first=net.n_feed_forward,
             trained=net.trained,
             ff_fixed=np.ascontiguousarray(fixed_point(weights.feed_forward[condition]).T),
         )

@@ -21,12 +21,14 @@ def thread_map(function: Callable[[Item], Result], items: Iterable[Item], thread
     count = threads or available_threads()
     if count == 1:
         return [function(item) for item in items]
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(function, items))
+    if getattr(_this_thread, "works", False):  # a function that runs here calls for threads itself: these may all be busy
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(function, items))
+    return list(_workers(count).map(function, items))
 
 
 def together(function: Callable[[int], object], count: int) -> None:
-    """Call ``function(0)`` to ``function(count - 1)`` on a thread of their own each, so that they may wait for one another."""
+    """Call ``function(0)`` to ``function(count - 1)`` on a thread of its own each, so that they may wait for one another."""
     if count == 1:
         function(0)
         return
@@ -37,10 +39,28 @@ def together(function: Callable[[int], object], count: int) -> None:
             call.result()
 
 
+# Threads stay: a training loop asks for them hundreds of times.
+_this_thread = threading.local()
 _one_team_at_a_time = threading.Lock()
 
 
 @cache
+def _workers(count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, initializer=lambda: setattr(_this_thread, "works", True))
+
+
+@cache
 def _team(count: int) -> ThreadPoolExecutor:
-    """Threads that stay: a training loop calls them together hundreds of times."""
     return ThreadPoolExecutor(count - 1)
+
+
+def _forget() -> None:
+    """Threads do not survive a fork."""
+    global _one_team_at_a_time
+    _workers.cache_clear()
+    _team.cache_clear()
+    _one_team_at_a_time = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

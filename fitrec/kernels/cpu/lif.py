@@ -24,7 +24,16 @@ from fitrec.kernels.cpu.lif_state import (
     new_state,
     new_team,
 )
-from fitrec.kernels.cpu.lif_step import add, add_noise, deliver, deliver_runs, feed_forward_words, find_spikes, update
+from fitrec.kernels.cpu.lif_step import (
+    add,
+    add_noise,
+    deliver,
+    deliver_learned,
+    deliver_runs,
+    feed_forward_words,
+    find_spikes,
+    update,
+)
 from fitrec.kernels.cpu.team import meet, nanoseconds
 
 __all__ = [
@@ -204,7 +213,17 @@ def advance(constants, wiring, state, inputs, x, own, step, n_steps, trial, cond
             for i in spikes[begin : begin + team.n_spikes[t % 2, other, 0]]:
                 piece = i * parts + part
                 row = slice(wiring.plastic_indptr[piece], wiring.plastic_indptr[piece + 1])
-                deliver(wiring.plastic_indices[row], wiring.plastic_fixed[row], state.in_plastic)
+                if wiring.learned.shape[0] > 0:
+                    deliver_learned(
+                        wiring.plastic_indices[row],
+                        wiring.plastic_row[row],
+                        wiring.plastic_slot[row],
+                        wiring.learned,
+                        wiring.learned_first,
+                        state.in_plastic,
+                    )
+                else:
+                    deliver(wiring.plastic_indices[row], wiring.plastic_fixed[row], state.in_plastic)
 
         n_ff_spikes = 0
         ff_step = now - inputs.window_start

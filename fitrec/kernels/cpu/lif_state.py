@@ -60,7 +60,11 @@ class Wiring(NamedTuple):
     run_fixed: NDArray[np.int64]  # (run,)
     plastic_indptr: NDArray[np.int64]  # (piece + 1,)
     plastic_indices: NDArray[np.uint16] | NDArray[np.uint32]
-    plastic_fixed: NDArray[np.int64]
+    plastic_fixed: NDArray[np.int64]  # (synapse,), or empty when the weights are being learned
+    plastic_row: NDArray[np.int32]  # (synapse,), where its weight stands: row of a trained neuron ...
+    plastic_slot: NDArray[np.int32]  # ... and number of the input
+    learned: NDArray[np.float32]  # (trained, >= learned_first + input), weights that change; no rows when they are frozen
+    learned_first: int  # column of the first plastic input
     trained: NDArray[np.int32]
     ff_fixed: NDArray[np.int64]  # (ff, trained)
 

@@ -3,10 +3,17 @@
 import numpy as np
 from numba import njit
 
+from fitrec.kernels.cpu.lif_state import FIXED_ONE
 from fitrec.kernels.cpu.math import fma
 from fitrec.kernels.cpu.philox import FEED_FORWARD, MEMBRANE_NOISE, normal, philox
 
 GROUP = 64  # neurons searched for spikes only if any of them fired
+
+
+@njit(inline="always")
+def fixed_point(weight):
+    """Weight as an integer of 2^-32 charge units."""
+    return np.int64(np.rint(np.float64(weight) * FIXED_ONE))
 
 
 @njit(nogil=True, cache=True)
@@ -24,6 +31,13 @@ def deliver(indices, fixed, buffer):
     """Add each synapse's weight to the buffer of its target."""
     for k in range(indices.shape[0]):
         buffer[indices[k]] += fixed[k]
+
+
+@njit(nogil=True, cache=True)
+def deliver_learned(indices, rows, slots, weights, first, buffer):
+    """Add weights that are being learned, rounded to fixed point as they are now: a row is read only when its neuron spikes."""
+    for k in range(indices.shape[0]):
+        buffer[indices[k]] += fixed_point(weights[rows[k], first + slots[k]])
 
 
 @njit(nogil=True, cache=True)

@@ -133,6 +133,24 @@ def test_trials_may_be_advanced_by_turns() -> None:
     assert (alone[0].ff_trace != alone[1].ff_trace).any()
 
 
+@pytest.mark.parametrize("n_ff", [0, 7])
+def test_weights_that_change_between_steps_count_at_once(n_ff: int) -> None:
+    """Plastic weights taken from a learner's array at each spike equal a new table after every change, bit for bit."""
+    network = small_network(n_trained=20, n_ff=n_ff)
+    simulator = Simulator(network)
+    weights = [random_weights(network, seed=seed) for seed in (1, 2, 3)]
+    learned = np.zeros((20, n_ff + network.plastic_pre.shape[1] + 2), np.float32)  # wider than needed, as a learner's may be
+    live, frozen = simulator.initial_state(0, 0), simulator.initial_state(0, 0)
+    for chunk, now in enumerate(weights):
+        learned[:, n_ff:-2] = now.plastic
+        span = {"step": 250 * chunk, "n_steps": 250}
+        advance(simulator, now, live, wiring=simulator.wiring(now, 0, learned=learned), **span)
+        advance(simulator, now, frozen, **span)
+    assert np.abs(live.u_plastic).max() > 0.05
+    for name in ("v", "u_plastic", "in_plastic", "trace"):
+        np.testing.assert_array_equal(getattr(live, name), getattr(frozen, name))
+
+
 def test_a_spike_in_the_last_step_is_read_one_chunk_later() -> None:
     network = small_network(
         2, 2, 0, n_trained=0, settle_ms=0.0, stimulus_ms=0.0, stimulus_sd=0.0, drive=np.full(4, 1e4, np.float32)
