@@ -225,10 +225,12 @@ def reference_run(
         if since >= 0:
             if forced is not None:
                 drive[network.trained] += forced[since // chunk_steps]
+        since_ff = since + network.ff_lead_steps
+        if since_ff >= 0:
             probability = (
-                network.ff_rate_hz[condition, int(since * network.dt_ms + 1e-9)].astype(np.float64) * network.dt_ms * 1e-3
+                network.ff_rate_hz[condition, int(since_ff * network.dt_ms + 1e-9)].astype(np.float64) * network.dt_ms * 1e-3
             )
-            ff = reference.feed_forward_spikes(probability, since, trial, condition, c.seed)
+            ff = reference.feed_forward_spikes(probability, since_ff, trial, condition, c.seed)
         noise = reference.membrane_noise(network.n_neurons, now, trial, condition, c.seed) if np.any(c.noise > 0) else None
         reference.step(c, wiring, state, drive, own if since >= 0 else 1.0, noise, ff)
         for name, values in history.items():

@@ -61,6 +61,12 @@ class FeedForward(Section):
     rate_sd_hz: float = Field(2.83, ge=0, description="Its stationary standard deviation in Hz.")
     tau_ms: float = Field(400.0, gt=0, description="Its correlation time in ms.")
     smooth_ms: float = Field(101.0, ge=0, description="Width of the moving average applied to the rates in ms.")
+    lead_ms: float = Field(
+        0.0,
+        ge=0,
+        description="How long before the window the inputs begin, in ms; with some plastic.tau_syn_ms of lead their currents are "
+        "at work from the window's first bin on.",
+    )
 
 
 class Stimulus(Section):

@@ -65,8 +65,8 @@ class TargetsConfig(Section):
     )
     modes: Annotated[int, Field(ge=1)] | Literal["auto"] | None = Field(
         None,
-        description="Fit the leading principal components of the population's training PSTHs instead of the PSTHs "
-        "themselves: their number, or 'auto' to choose it on the training trials. Helps where trials are few.",
+        description="Fit the principal components of the population's training PSTHs instead of the PSTHs themselves: the number "
+        "of leading ones, or 'auto' to keep each as far as it recurs within the training trials. Helps where trials are few.",
     )
     split: Split = Split()
     drive: DriveOptions | None = Field(

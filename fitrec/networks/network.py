@@ -42,8 +42,8 @@ class Network:
     trained : (trained,) int32
         The neurons with plastic inputs; neuron ``trained[u]`` stands for unit ``trained_unit[u]`` of the targets.
     ff_rate_hz : (condition, time_ms, ff) float32
-        Rates of the feed-forward Poisson inputs from the start of the window, one value per ms; an empty last axis when there are
-        none.
+        Rates of the feed-forward Poisson inputs from `ff_lead_steps` before the window on, one value per ms; an empty last axis
+        when there are none.
     untrained_rate_hz : (neuron,) float32
         Mean rate of each neuron with static synapses only.
     fi_drive, fi_rate_hz : (point,) float64
@@ -71,6 +71,7 @@ class Network:
     stimulus_tau_ms: float
     condition_names: list[str]
     inh: list[float] | None = None
+    ff_lead_steps: int = 0
     drive: NDArray[np.float32] = array("neuron", units="threshold")
     static_indptr: NDArray[np.int64] = array("neuron_edge")
     static_indices: NDArray[np.int32] = array("synapse")

@@ -90,7 +90,7 @@ class Simulator:
             stimulus=stimulus,
             stimulus_start=net.stimulus_start_step,
             ff_probability=self._ff_probability(condition),
-            window_start=net.window_start_step,
+            ff_start=net.window_start_step - net.ff_lead_steps,
             steps_per_ms=round(1.0 / net.dt_ms),
         )
 

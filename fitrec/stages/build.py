@@ -59,6 +59,12 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
     window_start = _steps(
         "network.settle_ms + network.stimulus.duration_ms", config.settle_ms + stimulus.duration_ms, config.dt_ms
     )
+    ff_lead = _steps("network.feed_forward.lead_ms", config.feed_forward.lead_ms, config.dt_ms)
+    if ff_lead > window_start:
+        raise NetworkError(
+            f"network.feed_forward.lead_ms is {config.feed_forward.lead_ms:g}, but a trial has only "
+            f"{window_start * config.dt_ms:g} ms before the window (settle_ms + stimulus.duration_ms); shorten the lead"
+        )
     bin_steps = _steps("the targets' bin width in ms", targets.bin_size_s * 1e3, config.dt_ms)
     _steps("1 ms", 1.0, config.dt_ms)
     projection = balanced_projection(
@@ -106,11 +112,12 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
         trained_unit=none,
         plastic_pre=np.zeros((0, 0), np.int32),
         plastic_weight=np.zeros((0, 0), np.float32),
+        ff_lead_steps=ff_lead,
         ff_rate_hz=feed_forward_rates(
             n_conditions=len(targets.condition_names),
-            duration_ms=int(np.ceil(targets.n_bins * targets.bin_size_s * 1e3 - 1e-6)),
+            duration_ms=int(np.ceil(ff_lead * config.dt_ms + targets.n_bins * targets.bin_size_s * 1e3 - 1e-6)),
             seed=seed,
-            **config.feed_forward.model_dump(),
+            **config.feed_forward.model_dump(exclude={"lead_ms"}),
         ),
         untrained_rate_hz=np.zeros(n_exc + n_inh, np.float32),
         fi_drive=np.zeros(0),

@@ -13,7 +13,7 @@ from fitrec.errors import TargetsError
 from fitrec.recordings.recording import Recording, exclusion_table
 from fitrec.targets.binning import bin_edges, count_spikes, rebin
 from fitrec.targets.conditions import assign_conditions
-from fitrec.targets.modes import choose_modes, leading_modes
+from fitrec.targets.modes import mode_gains, weighted_modes
 from fitrec.targets.psth import psth
 from fitrec.targets.smoothing import smooth
 from fitrec.targets.split import hold_out_units, split_trials
@@ -55,17 +55,16 @@ def build_targets(recording: Recording, options: TargetOptions) -> Targets:
 
 
 def _denoised(targets: Targets, options: TargetOptions) -> NDArray[np.float64]:
-    """Targets made of the population's leading modes; held-out units have no part in them, and keep their PSTHs."""
+    """Targets made of the population's modes; held-out units have no part in them, and keep their PSTHs."""
     fitted = ~targets.units["held_out"].to_numpy(bool)
-    n_modes = options.modes
-    if n_modes == "auto":
+    if options.modes == "auto":
         if targets.counts is None or targets.trial_condition is None or targets.trial_is_test is None:
             raise TargetsError(
-                f"recording {targets.recording_name} holds rates only, and the number of modes can only be chosen on single "
+                f"recording {targets.recording_name} holds rates only, and how reliable a mode is can only be told from single "
                 "trials; give modes a number, or leave it out"
             )
         training = ~targets.trial_is_test
-        n_modes = choose_modes(
+        gain = mode_gains(
             targets.counts[training][:, :, fitted],
             targets.trial_condition[training],
             len(targets.condition_names),
@@ -74,10 +73,22 @@ def _denoised(targets: Targets, options: TargetOptions) -> NDArray[np.float64]:
             observed=None if targets.observed is None else targets.observed[training][:, fitted],
             seed=options.seed,
         )
-    assert isinstance(n_modes, int)
-    logger.info("%s: targets of %d modes", targets.recording_name, n_modes)
+        if not gain.size:
+            raise TargetsError(
+                f"recording {targets.recording_name} has one training trial in each condition, and how reliable a mode is can "
+                "only be told from two; pool conditions, give modes a number, or leave it out"
+            )
+        logger.info(
+            "%s: gains of the first modes %s, %.1f modes in all",
+            targets.recording_name,
+            " ".join(f"{value:.2f}" for value in gain[:5]),
+            gain.sum(),
+        )
+    else:
+        assert options.modes is not None
+        gain = np.ones(options.modes)
     target_hz = targets.rate_hz.copy()
-    target_hz[:, :, fitted] = leading_modes(targets.rate_hz[:, :, fitted], n_modes)
+    target_hz[:, :, fitted] = weighted_modes(targets.rate_hz[:, :, fitted], gain)
     return target_hz
 
 

@@ -1,8 +1,8 @@
 """Less noisy targets: the population's PSTHs share a few time courses, trial noise does not.
 
 A PSTH of few trials is partly noise, and a network that follows it exactly fits the noise. The training PSTHs of all units are
-projected on their leading principal components; how many is chosen on the training trials alone, by predicting some of them from
-the others.
+taken apart into principal components (modes), and each mode is kept as far as it recurs from one half of the training trials to
+the other.
 """
 
 from collections.abc import Callable
@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 
 from fitrec.targets.psth import psth
 
-FOLDS = 5
-REPEATS = 4
-MAX_MODES = 40
+HALVINGS = 10
 # Added to the square root of the mean rate that scales each unit, so that nearly silent units do not dominate (Hz^0.5).
 SOFT_SCALE = 0.5
 
@@ -23,13 +21,16 @@ Array = NDArray[np.float64]
 Smoother = Callable[[Array], Array]
 
 
-def leading_modes(rate_hz: Array, n_modes: int) -> Array:
-    """Keep each unit's mean and the leading principal components of the deviations, units scaled by the root of their mean rate.
+def weighted_modes(rate_hz: Array, gain: Array) -> Array:
+    """Keep each unit's mean, and of the deviations the leading principal components times `gain`.
+
+    Units are scaled by the root of their mean rate before the components are sought.
 
     Parameters
     ----------
     rate_hz : (condition, time, unit)
-    n_modes : int
+    gain : (mode,)
+        Of the first, second, ... component; those beyond are left out.
 
     Returns
     -------
@@ -37,11 +38,15 @@ def leading_modes(rate_hz: Array, n_modes: int) -> Array:
         Not negative.
 
     """
-    mean, scale, left, right = _decompose(rate_hz)
-    return _compose(left[:, :n_modes] @ right[:n_modes], mean, scale, rate_hz.shape)
+    flat = rate_hz.reshape(-1, rate_hz.shape[2])
+    mean, scale = flat.mean(axis=0), _scale(flat)
+    left, strength, right = np.linalg.svd((flat - mean) / scale, full_matrices=False)
+    kept = min(len(gain), len(strength))
+    deviations = (left[:, :kept] * (strength[:kept] * gain[:kept])) @ right[:kept]
+    return np.asarray(np.maximum(deviations * scale + mean, 0.0).reshape(rate_hz.shape))
 
 
-def choose_modes(
+def mode_gains(
     counts: NDArray[np.integer[Any]],
     trial_condition: NDArray[np.int32],
     n_conditions: int,
@@ -50,11 +55,12 @@ def choose_modes(
     *,
     observed: NDArray[np.bool_] | None = None,
     seed: int = 1,
-) -> int:
-    """Choose the number of modes of most training trials that predicts the other training trials best.
+) -> Array:
+    """Gain of each mode: the root of its reliability in the PSTH of all these trials.
 
-    Five-fold cross-validation within each condition, repeated. The score is the correlation over conditions and time, averaged
-    over units by weight; a unit weighs as much as its own PSTH predicts, so that the clearly modulated ones decide.
+    The trials of each condition are halved at random; the share of a mode of one half's PSTH that stands in the other's is its
+    reliability at half the trials, and the Spearman-Brown formula doubles their number. Its root, rather than the reliability
+    itself (Wiener's gain, which makes the squared error least), keeps the expected energy of what recurs.
 
     Parameters
     ----------
@@ -68,55 +74,39 @@ def choose_modes(
     observed : (trial, unit) bool or None
         Units recorded in each trial; all when None.
     seed : int
-        Seed of the folds.
+        Seed of the halvings.
+
+    Returns
+    -------
+    (mode,) float64
+        From 1 to 0, falling; empty if no condition has two trials.
 
     """
     rng = np.random.default_rng(seed)
-    by_modes, by_psth = np.zeros((MAX_MODES, counts.shape[2])), np.zeros(counts.shape[2])
-    for _ in range(REPEATS):
-        fold = np.full(len(counts), -1)
-        for condition in range(n_conditions):
-            trials = np.flatnonzero(trial_condition == condition)
-            fold[rng.permutation(trials)] = np.arange(len(trials)) % FOLDS
-        for left_out in range(FOLDS):
-            fitted, predicted = (
-                psth(counts, trial_condition, n_conditions, bin_size_s, use=use, observed=observed)
-                for use in (fold != left_out, fold == left_out)
-            )
-            usable = np.isfinite(fitted.sum(axis=(0, 1)) + predicted.sum(axis=(0, 1)))
-            if usable.any():
-                fitted, predicted = smoother(fitted[:, :, usable]), smoother(predicted[:, :, usable])
-                by_modes[:, usable] += _correlations_by_modes(fitted, predicted)
-                by_psth[usable] += _correlations(fitted, predicted)
-    return int(np.argmax(by_modes @ np.maximum(by_psth, 0.0))) + 1
+    by_condition = [np.flatnonzero(trial_condition == condition) for condition in range(n_conditions)]
+    halved = [c for c, trials in enumerate(by_condition) if len(trials) >= 2]
+    recurring, energy = np.zeros(counts.shape[2]), np.zeros(counts.shape[2])
+    for _ in range(HALVINGS if halved else 0):
+        first = np.zeros(len(counts), np.bool_)
+        for condition in halved:
+            trials = rng.permutation(by_condition[condition])
+            first[trials[: len(trials) // 2]] = True
+        a, b = (
+            psth(counts, trial_condition, n_conditions, bin_size_s, use=use, observed=observed)[halved] for use in (first, ~first)
+        )
+        seen = np.isfinite(a.sum(axis=(0, 1)) + b.sum(axis=(0, 1)))
+        a, b = (smoother(half[:, :, seen]).reshape(-1, int(seen.sum())) for half in (a, b))
+        scale = _scale((a + b) / 2)
+        a, b = ((half - half.mean(axis=0)) / scale for half in (a, b))
+        for one, other in ((a, b), (b, a)):
+            left, strength, right = np.linalg.svd(one, full_matrices=False)
+            n = len(strength)
+            recurring[:n] += strength * np.einsum("tm,tu,mu->m", left, other, right, optimize=True)
+            energy[:n] += strength**2
+    usable = energy > 1e-12 * energy.max(initial=0.0)
+    half_reliability = np.clip(recurring[usable] / energy[usable], 0.0, 1.0)
+    return np.asarray(np.minimum.accumulate(np.sqrt(2 * half_reliability / (1 + half_reliability))))
 
 
-def _correlations_by_modes(rate_hz: Array, other_hz: Array) -> Array:
-    """Correlations (mode, unit) of the first 1, 2, ... modes of some trials with other trials."""
-    mean, scale, left, right = _decompose(rate_hz)
-    found = np.empty((MAX_MODES, rate_hz.shape[2]))
-    sum_of_modes = np.zeros((left.shape[0], rate_hz.shape[2]))
-    for mode in range(MAX_MODES):
-        if mode < left.shape[1]:
-            sum_of_modes += np.outer(left[:, mode], right[mode])
-        found[mode] = _correlations(_compose(sum_of_modes, mean, scale, rate_hz.shape), other_hz)
-    return found
-
-
-def _correlations(a: Array, b: Array) -> Array:
-    """Pearson's r of each unit over conditions and time; 0 where one of the two is constant."""
-    a, b = (values.reshape(-1, values.shape[2]) - values.mean(axis=(0, 1)) for values in (a, b))
-    norm = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
-    return np.asarray((a * b).sum(axis=0) / np.where(norm > 0, norm, np.inf))
-
-
-def _decompose(rate_hz: Array) -> tuple[Array, Array, Array, Array]:
-    flat = rate_hz.reshape(-1, rate_hz.shape[2])
-    mean = flat.mean(axis=0)
-    scale = np.sqrt(mean) + SOFT_SCALE
-    left, strength, right = np.linalg.svd((flat - mean) / scale, full_matrices=False)
-    return mean, scale, left * strength, right
-
-
-def _compose(deviations: Array, mean: Array, scale: Array, shape: tuple[int, ...]) -> Array:
-    return np.asarray(np.maximum(deviations * scale + mean, 0.0).reshape(shape))
+def _scale(flat: Array) -> Array:
+    return np.asarray(np.sqrt(flat.mean(axis=0)) + SOFT_SCALE)

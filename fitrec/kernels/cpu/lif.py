@@ -226,7 +226,7 @@ def advance(constants, wiring, state, inputs, x, own, step, n_steps, trial, cond
                     deliver(wiring.plastic_indices[row], wiring.plastic_fixed[row], state.in_plastic)
 
         n_ff_spikes = 0
-        ff_step = now - inputs.window_start
+        ff_step = now - inputs.ff_start
         if n_ff > 0 and ff_step >= 0:
             word = ff_step % 4
             if word == 0 or t == 0:

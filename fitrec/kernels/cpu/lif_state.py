@@ -91,8 +91,8 @@ class Inputs(NamedTuple):
 
     stimulus: NDArray[np.float32]  # (step, neuron), drive added from step stimulus_start on; may have no rows
     stimulus_start: int
-    ff_probability: NDArray[np.float32]  # (ms, ff), probability of a feed-forward spike per step, from window_start on
-    window_start: int
+    ff_probability: NDArray[np.float32]  # (ms, ff), probability of a feed-forward spike per step, from ff_start on
+    ff_start: int
     steps_per_ms: int
 
 

@@ -114,6 +114,6 @@ def membrane_noise(n: int, now: int, trial: int, condition: int, seed: int) -> A
 
 
 def feed_forward_spikes(probability: Array, ff_step: int, trial: int, condition: int, seed: int) -> Mask:
-    """Feed-forward spikes `ff_step` steps after the window's start: the upper 24 bits of one word, four steps share a counter."""
+    """Feed-forward spikes `ff_step` steps after the inputs begin: the upper 24 bits of one word, four steps share a counter."""
     words = philox(np.arange(len(probability)), ff_step // 4, trial, condition, seed, FEED_FORWARD)[ff_step % 4]
     return np.asarray((words >> 8) * 2.0**-24 < probability)

@@ -1,4 +1,4 @@
-"""Targets of few modes: what is kept, and how many."""
+"""Targets of few modes: what is kept, and how much of it."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ import pytest
 from fitrec.errors import TargetsError
 from fitrec.recordings.recording import Recording, exclusion_table
 from fitrec.targets.build import TargetOptions, build_targets
-from fitrec.targets.modes import leading_modes
+from fitrec.targets.modes import mode_gains, weighted_modes
 from fitrec.targets.targets import Targets
 
 
@@ -44,20 +44,39 @@ def error(targets: Targets, rates: np.ndarray, values: np.ndarray) -> float:
 
 def test_rates_of_few_modes_are_kept() -> None:
     rates = np.maximum(shared_rates(3), 0.1)
-    np.testing.assert_allclose(leading_modes(rates, 60), rates, rtol=1e-9)
+    np.testing.assert_allclose(weighted_modes(rates, np.ones(60)), rates, rtol=1e-9)
     gentle = 20.0 + 0.1 * (shared_rates(3) - 12.0)
     # The scaling of the units is linear, so three modes remain three.
-    np.testing.assert_allclose(leading_modes(gentle, 3), gentle, rtol=1e-9)
-    assert np.abs(leading_modes(gentle, 2) - gentle).max() > 0.01
+    np.testing.assert_allclose(weighted_modes(gentle, np.ones(3)), gentle, rtol=1e-9)
+    assert np.abs(weighted_modes(gentle, np.ones(2)) - gentle).max() > 0.01
 
 
 @pytest.mark.parametrize("n_modes", [2, 5])
-def test_chosen_modes_come_closer_to_the_truth(n_modes: int) -> None:
+def test_reliable_modes_come_closer_to_the_truth(n_modes: int) -> None:
     rates = shared_rates(n_modes)
     targets = build_targets(recording(rates, 24), options(modes="auto"))
     assert targets.target_hz is not None
     assert error(targets, rates, targets.target_hz) < 0.75 * error(targets, rates, targets.rate_hz)
     np.testing.assert_array_equal(targets.wanted_hz, targets.target_hz)
+
+
+def test_gains_tell_what_recurs() -> None:
+    """Many trials: the modes of the rates are kept whole and the rest is left out; no signal: nothing is kept."""
+
+    def gains(rates: np.ndarray) -> np.ndarray:
+        given = recording(rates, 400)
+        assert given.counts is not None
+        return mode_gains(given.counts, given.trials["stimulus"].to_numpy(np.int32), 2, 0.02, lambda rate: rate)
+
+    found = gains(shared_rates(3))
+    assert (found[:3] > 0.95).all()
+    assert (found[4:] < 0.3).all()
+    assert (gains(np.full((2, 40, 60), 10.0)) < 0.3).all()
+
+
+def test_one_training_trial_in_each_condition_tells_nothing() -> None:
+    with pytest.raises(TargetsError, match="one training trial in each condition"):
+        build_targets(recording(shared_rates(2), 2), options(modes="auto"))
 
 
 def test_test_trials_and_held_out_units_have_no_part() -> None:
