@@ -222,9 +222,8 @@ def reference_run(
         if 0 <= since < len(inputs.stimulus):
             drive = drive + inputs.stimulus[since]
         ff, since = None, now - network.window_start_step
-        if since >= 0:
-            if forced is not None:
-                drive[network.trained] += forced[since // chunk_steps]
+        if since >= 0 and forced is not None:
+            drive[network.trained] += forced[since // chunk_steps]
         since_ff = since + network.ff_lead_steps
         if since_ff >= 0:
             probability = (

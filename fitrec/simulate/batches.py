@@ -47,7 +47,7 @@ class BatchRunner:
             stimulus_steps=net.window_start_step - net.stimulus_start_step if net.stimulus_sd > 0 else 0,
             stimulus_decay=stimulus[0],
             stimulus_noise=stimulus[1],
-            ff_start=net.window_start_step,
+            ff_start=net.window_start_step - net.ff_lead_steps,
             steps_per_ms=round(1.0 / net.dt_ms),
             trace_power=trace_power,
             initial=(*spans[0], *spans[1]),

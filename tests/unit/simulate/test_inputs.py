@@ -72,6 +72,18 @@ def test_feed_forward_inputs_follow_their_rates_from_the_windows_start_on() -> N
         np.testing.assert_allclose(trace, [always, c * (d ** (last - burst)).sum(), 0.0], rtol=2e-5)
 
 
+def test_feed_forward_inputs_may_begin_before_the_window() -> None:
+    """With a lead the first chunk's trace holds the spikes before the window too, and rates count from the lead's beginning."""
+    rate = np.zeros((2, 65, 2), np.float32)
+    rate[:, :, 0] = 10_000.0
+    rate[:, 5:, 1] = 10_000.0
+    simulator = silent(n_ff=2, ff_rate_hz=rate, ff_lead_steps=50)
+    record = simulator.run_trial(simulator.wiring(random_weights(simulator.network), 0), 0, 0, chunk_steps=100, traces=True)
+    d, c = np.float64(simulator.constants.decay_p), np.float64(simulator.constants.charge_p)
+    led, from_window = (c * (d ** np.arange(0, 99 + lead)).sum() for lead in (50, 0))
+    np.testing.assert_allclose(record.ff_traces[0], [led, from_window], rtol=2e-5)
+
+
 def test_feed_forward_spikes_are_poisson() -> None:
     n_ff, window_ms = 400, 200
     rate = np.full((1, window_ms, n_ff), 25.0, np.float32)
