@@ -1,13 +1,13 @@
 """``fitrec build``."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from fitrec.cli import options
 from fitrec.cli.device import resolve_threads
-from fitrec.cli.stage import ready
+from fitrec.cli.stage import Output
+from fitrec.config.fits import Fit
 from fitrec.config.hashing import config_hash
 from fitrec.config.network import NetworkConfig
 
@@ -21,44 +21,19 @@ EXAMPLES
 
 @click.command(epilog=EXAMPLES)
 @click.argument("targets", type=options.PATH)
-@options.out
-@options.config
-@options.fit
-@options.section(NetworkConfig)
+@options.output
+@options.of_fit(NetworkConfig, "network")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of wiring, noise and initial states.  [default: 1]")
 @options.threads
-@options.overwrite
-@options.log
-@options.dry_run
 def command(
-    targets: Path,
-    out: Path,
-    config: Path | None,
-    fit_name: str | None,
-    seed: int | None,
-    threads: int | None,
-    overwrite: bool,
-    log: Path | None,
-    dry_run: bool,
-    **given: Any,
+    targets: Path, output: Output, fit: Fit | None, section: NetworkConfig, seed: int | None, threads: int | None
 ) -> None:
     """Build the untrained network for TARGETS (targets.zarr) and write network.zarr."""
-    fit = options.choose_fit(options.load_config(config), fit_name)
-    section = options.read_section(NetworkConfig, fit.config.network if fit else None, given)
     if seed is None:
         seed = fit.seed if fit else 1
     threads = resolve_threads(threads)
-    if ready(
-        "build",
-        inputs=[targets],
-        out=out,
-        section=section,
-        overwrite=overwrite,
-        log=log,
-        dry_run=dry_run,
-        seed=seed,
-        threads=threads,
-    ):
+    if output.ready("build", [targets], section, seed=seed, threads=threads):
         from fitrec.stages import build
 
-        build.run(targets, out, section, seed=seed, threads=threads, config_hash=config_hash(section, seed), overwrite=overwrite)
+        config_sha = config_hash(section, seed)
+        build.run(targets, output.path, section, seed=seed, threads=threads, config_hash=config_sha, overwrite=output.overwrite)

@@ -1,15 +1,14 @@
 """``fitrec evaluate``."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from fitrec.cli import options
 from fitrec.cli.device import resolve_device, resolve_threads
-from fitrec.cli.stage import ready
+from fitrec.cli.stage import Output
 from fitrec.config.evaluate import EvaluateConfig
-from fitrec.config.fits import truth_path
+from fitrec.config.fits import Fit, truth_path
 from fitrec.config.hashing import config_hash, fit_hash
 
 EXAMPLES = """\b
@@ -23,10 +22,8 @@ EXAMPLES
 @click.argument("network", type=options.PATH)
 @click.argument("targets", type=options.PATH)
 @click.argument("trained", metavar="FIT", type=options.PATH)
-@options.out
-@options.config
-@options.fit
-@options.section(EvaluateConfig)
+@options.output
+@options.of_fit(EvaluateConfig, "evaluate")
 @click.option(
     "--recording", type=options.PATH, help="recording.zarr; its spike times give the recorded CV of inter-spike intervals."
 )
@@ -36,50 +33,32 @@ EXAMPLES
 @click.option("--name", help="Name of the fit in summary.json.  [default: that of the configuration, or of the folder]")
 @options.threads
 @options.device
-@options.overwrite
-@options.log
-@options.dry_run
 def command(
     network: Path,
     targets: Path,
     trained: Path,
-    out: Path,
-    config: Path | None,
-    fit_name: str | None,
+    output: Output,
+    fit: Fit | None,
+    section: EvaluateConfig,
     recording: Path | None,
     truth: Path | None,
     name: str | None,
     threads: int | None,
     device: str,
-    overwrite: bool,
-    log: Path | None,
-    dry_run: bool,
-    **given: Any,
 ) -> None:
     """Evaluate the trained weights of FIT (the folder 'fit') with frozen weights and write summary.json and metrics.csv."""
     device, threads = resolve_device(device), resolve_threads(threads)
-    fit = options.choose_fit(options.load_config(config), fit_name)
-    section = options.read_section(EvaluateConfig, fit.config.evaluate if fit else None, given)
     if truth is None and fit is not None:
         truth = truth_path(fit.recording)
-    if ready(
-        "evaluate",
-        inputs=[path for path in (network, targets, trained, recording, truth) if path is not None],
-        out=out,
-        section=section,
-        overwrite=overwrite,
-        log=log,
-        dry_run=dry_run,
-        device=device,
-        threads=threads,
-    ):
+    inputs = [path for path in (network, targets, trained, recording, truth) if path is not None]
+    if output.ready("evaluate", inputs, section, device=device, threads=threads):
         from fitrec.stages import evaluate
 
         evaluate.run(
             network,
             targets,
             trained,
-            out,
+            output.path,
             section,
             run_name=name or (fit.name if fit else trained.resolve().parent.name),
             config_hash=fit_hash(fit) if fit else config_hash(section),
@@ -87,5 +66,5 @@ def command(
             truth=truth,
             device=device,
             threads=threads,
-            overwrite=overwrite,
+            overwrite=output.overwrite,
         )

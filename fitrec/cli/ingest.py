@@ -1,14 +1,14 @@
 """``fitrec ingest``."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from fitrec.cli import options
-from fitrec.cli.stage import ready
+from fitrec.cli.stage import Output
 from fitrec.config.fits import find_recording, source_path
 from fitrec.config.ingest import IngestConfig
+from fitrec.config.run import RunConfig
 
 EXAMPLES = """\b
 EXAMPLES
@@ -22,29 +22,14 @@ EXAMPLES
 
 @click.command(epilog=EXAMPLES)
 @click.argument("files", nargs=-1, metavar="[FILE | CONDITION=FILE...]")
-@options.out
-@options.config
+@options.output
 @options.recording
-@options.section(IngestConfig)
-@options.overwrite
-@options.log
-@options.dry_run
-def command(
-    files: tuple[str, ...],
-    out: Path,
-    config: Path | None,
-    recording: str | None,
-    overwrite: bool,
-    log: Path | None,
-    dry_run: bool,
-    **given: Any,
-) -> None:
+@options.of_run(IngestConfig, "ingest")
+def command(files: tuple[str, ...], output: Output, recording: str | None, run: RunConfig | None, section: IngestConfig) -> None:
     """Read a recording, select units and write recording.zarr.
 
     Takes one file, or one file per condition for trial-averaged rates, or a recording of a configuration.
     """
-    run = options.load_config(config)
-    section = options.read_section(IngestConfig, run.ingest if run else None, given)
     if files:
         source = _parse(files)
         name = recording or Path(files[-1].partition("=")[2] or files[-1]).stem
@@ -53,11 +38,10 @@ def command(
         source, name = source_path(chosen), chosen.name
     else:
         raise click.UsageError("Give a file, or --config.")
-    inputs = list(source.values()) if isinstance(source, dict) else [source]
-    if ready("ingest", inputs=inputs, out=out, section=section, overwrite=overwrite, log=log, dry_run=dry_run):
+    if output.ready("ingest", list(source.values()) if isinstance(source, dict) else [source], section):
         from fitrec.stages import ingest
 
-        ingest.run(source, out, section, name=name, overwrite=overwrite)
+        ingest.run(source, output.path, section, name=name, overwrite=output.overwrite)
 
 
 def _parse(files: tuple[str, ...]) -> Path | dict[str, Path]:

@@ -1,6 +1,7 @@
 """Options that several commands share, and one option per key of a configuration section."""
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
@@ -8,6 +9,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 import click
 import yaml
 
+from fitrec.cli.stage import Output
 from fitrec.config.base import Section
 from fitrec.config.files import merge
 from fitrec.config.fits import Fit, list_fits
@@ -54,6 +56,50 @@ def section(model: type[Section]) -> Callable[[Command], Command]:
     return decorate
 
 
+def output(command: Command) -> Command:
+    """Give a command --out, --overwrite, --log and --dry-run; it gets them as `output`."""
+
+    @wraps(command)
+    def packed(*, out: Path, overwrite: bool, log: Path | None, dry_run: bool, **given: Any) -> Any:
+        return command(output=Output(path=out, overwrite=overwrite, log=log, dry_run=dry_run), **given)
+
+    return out(overwrite(log(dry_run(packed))))  # type: ignore[return-value] # the same command with other arguments
+
+
+def of_run(model: type[Section], name: str) -> Callable[[Command], Command]:
+    """Give a command --config and one option per key of `model`; it gets `run` (None without --config) and `section`.
+
+    `name` is what the section is called in the configuration.
+    """
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def packed(*, config: Path | None, **given: Any) -> Any:
+            run = load_config(config)
+            keys, rest = _split(given)
+            return command(run=run, section=read_section(model, getattr(run, name, None), keys), **rest)
+
+        return config(section(model)(packed))  # type: ignore[return-value]
+
+    return decorate
+
+
+def of_fit(model: type[Section], name: str) -> Callable[[Command], Command]:
+    """Give a command --config, --fit and one option per key of `model`; it gets `fit` (None without --config) and `section`."""
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def packed(*, config: Path | None, fit_name: str | None, **given: Any) -> Any:
+            chosen = choose_fit(load_config(config), fit_name)
+            keys, rest = _split(given)
+            base = getattr(chosen.config, name) if chosen else None
+            return command(fit=chosen, section=read_section(model, base, keys), **rest)
+
+        return config(fit(section(model)(packed)))  # type: ignore[return-value]
+
+    return decorate
+
+
 def read_section(model: type[Model], base: Model | None, given: dict[str, Any]) -> Model:
     """Return the section of the configuration (or the defaults) with the options that were given laid over it."""
     changes: dict[str, Any] = {}
@@ -86,6 +132,12 @@ def choose_fit(run: RunConfig | None, name: str | None) -> Fit | None:
     if name is not None and name not in fits:
         raise ConfigError(f"The configuration holds no fit '{name}'; it holds {', '.join(fits)}.")
     return fits[name or next(iter(fits))]
+
+
+def _split(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Keys of the section, and the other arguments."""
+    keys = {name: value for name, value in given.items() if name.startswith(_PREFIX)}
+    return keys, {name: value for name, value in given.items() if name not in keys}
 
 
 def _key_options(model: type[Section], above: tuple[str, ...]) -> list[Callable[[Command], Command]]:

@@ -7,7 +7,7 @@ import click
 
 from fitrec.cli import options
 from fitrec.cli.device import resolve_device, resolve_threads
-from fitrec.cli.stage import ready
+from fitrec.cli.stage import Output
 from fitrec.config.simulate import SimulateConfig
 from fitrec.errors import StoreError
 
@@ -19,7 +19,7 @@ EXAMPLES
 
 
 @click.command(epilog=EXAMPLES)
-@options.out
+@options.output
 @click.option(
     "--truth", type=options.PATH, help="Also write the true rates, from many more trials, for 'fitrec evaluate --truth'."
 )
@@ -27,41 +27,17 @@ EXAMPLES
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of everything random.")
 @options.threads
 @options.device
-@options.overwrite
-@options.log
-@options.dry_run
-def command(
-    out: Path,
-    truth: Path | None,
-    seed: int,
-    threads: int | None,
-    device: str,
-    overwrite: bool,
-    log: Path | None,
-    dry_run: bool,
-    **given: Any,
-) -> None:
+def command(output: Output, truth: Path | None, seed: int, threads: int | None, device: str, **given: Any) -> None:
     """Make a recording: a spiking network whose rates are known responds to stimuli and is written as an NWB file.
 
     The units table has spike times, observation intervals, location and quality, and a few bad units as every recording has; the
     trials table has a column 'stimulus', which begins with the trial.
     """
     section = options.read_section(SimulateConfig, None, given)
-    if truth is not None and truth.exists() and not overwrite:
+    if truth is not None and truth.exists() and not output.overwrite:
         raise StoreError(f"{truth} exists already; choose another --truth or give --overwrite.")
     device, threads = resolve_device(device), resolve_threads(threads)
-    if ready(
-        "simulate",
-        inputs=[],
-        out=out,
-        section=section,
-        overwrite=overwrite,
-        log=log,
-        dry_run=dry_run,
-        seed=seed,
-        device=device,
-        threads=threads,
-    ):
+    if output.ready("simulate", [], section, seed=seed, device=device, threads=threads):
         from fitrec.stages import simulate
 
-        simulate.run(out, section, seed=seed, truth=truth, threads=threads, device=device, overwrite=overwrite)
+        simulate.run(output.path, section, seed=seed, truth=truth, threads=threads, device=device, overwrite=output.overwrite)

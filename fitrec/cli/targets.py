@@ -1,13 +1,13 @@
 """``fitrec targets``."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from fitrec.cli import options
-from fitrec.cli.stage import ready
+from fitrec.cli.stage import Output
 from fitrec.config.network import NetworkConfig
+from fitrec.config.run import RunConfig
 from fitrec.config.targets import TargetsConfig
 
 EXAMPLES = """\b
@@ -21,22 +21,15 @@ EXAMPLES
 
 @click.command(epilog=EXAMPLES)
 @click.argument("recording", type=options.PATH)
-@options.out
-@options.config
-@options.section(TargetsConfig)
-@options.overwrite
-@options.log
-@options.dry_run
-def command(
-    recording: Path, out: Path, config: Path | None, overwrite: bool, log: Path | None, dry_run: bool, **given: Any
-) -> None:
+@options.output
+@options.of_run(TargetsConfig, "targets")
+def command(recording: Path, output: Output, run: RunConfig | None, section: TargetsConfig) -> None:
     """Bin, smooth and split a RECORDING (recording.zarr) and write targets.zarr.
 
     The neuron model behind drives (--drive-method simulated) is that of the configuration, or the default one.
     """
-    run = options.load_config(config)
-    section = options.read_section(TargetsConfig, run.targets if run else None, given)
-    if ready("targets", inputs=[recording], out=out, section=section, overwrite=overwrite, log=log, dry_run=dry_run):
+    if output.ready("targets", [recording], section):
         from fitrec.stages import targets
 
-        targets.run(recording, out, section, network=run.network if run else NetworkConfig(), overwrite=overwrite)
+        network = run.network if run else NetworkConfig()
+        targets.run(recording, output.path, section, network=network, overwrite=output.overwrite)
