@@ -7,7 +7,7 @@ from fitrec.kernels.cpu.lif_state import FIXED_ONE
 from fitrec.kernels.cpu.math import fma
 from fitrec.kernels.cpu.philox import FEED_FORWARD, MEMBRANE_NOISE, normal, philox
 
-GROUP = 64  # neurons searched for spikes only if any of them fired
+GROUP = 128  # neurons searched for spikes only if any of them fired
 
 
 @njit(inline="always")
@@ -101,18 +101,22 @@ def update(
 @njit(nogil=True, cache=True)
 def find_spikes(refractory, first, spikes):
     """List the neurons of a block that `update` marked, the block's first being neuron `first`; returns their number."""
-    n = refractory.shape[0]
     found = 0
-    for start in range(0, n, GROUP):
-        end = min(start + GROUP, n)
+    groups = refractory.shape[0] // GROUP
+    for group in range(groups):
+        start = group * GROUP
         together = np.int32(0)  # negative if any is; without a branch per neuron
-        for i in range(start, end):
-            together = np.int32(together | refractory[i])
+        for i in range(GROUP):
+            together = np.int32(together | refractory[start + i])
         if together < 0:
-            for i in range(start, end):
-                if refractory[i] < 0:
-                    spikes[found] = first + i
+            for i in range(GROUP):
+                if refractory[start + i] < 0:
+                    spikes[found] = first + start + i
                     found += 1
+    for i in range(groups * GROUP, refractory.shape[0]):
+        if refractory[i] < 0:
+            spikes[found] = first + i
+            found += 1
     return found
 
 
