@@ -50,6 +50,17 @@ class Context:
             self.recording_error = str(error).rstrip(".")
             return None
 
+    @property
+    def n_trained(self) -> int:
+        """Units to be fitted; 0 when the targets cannot be had."""
+        return 0 if self.targets is None else int((~self.targets.units["held_out"].to_numpy(bool)).sum())
+
+    @property
+    def n_candidates(self) -> int:
+        """Model neurons that may stand for units."""
+        network = self.run.network
+        return network.balanced.n_exc + (network.balanced.n_inh if network.assignment.population == "all" else 0)
+
     @cached_property
     def targets(self) -> Targets | None:
         """The targets as the targets stage would store them, without drives, whose f-I curve takes a simulation."""

@@ -107,12 +107,8 @@ def plausible_rates(context: Context) -> Iterator[str]:
 @register("SUGGESTION")
 def room_to_match_rates(context: Context) -> Iterator[str]:
     """There are clearly more model neurons than units when neurons are chosen by their rates."""
-    wiring, assignment = context.run.network.balanced, context.run.network.assignment
-    if context.targets is None or assignment.method != "rate_matched":
-        return
-    neurons = wiring.n_exc + (wiring.n_inh if assignment.population == "all" else 0)
-    trained = int((~context.targets.units["held_out"].to_numpy(bool)).sum())
-    if CROWDED * neurons < trained <= neurons:
+    trained, neurons = context.n_trained, context.n_candidates
+    if context.run.network.assignment.method == "rate_matched" and CROWDED * neurons < trained <= neurons:
         yield (
             f"{trained} of {neurons} neurons are trained, so that few are left to choose from by their rates; enlarge "
             "network.balanced, or keep fewer units"

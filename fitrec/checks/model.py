@@ -1,11 +1,12 @@
 """Checks of network and training against the targets."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from fitrec.checks.context import Context
 from fitrec.checks.registry import register
-from fitrec.errors import TrainingError
+from fitrec.errors import NetworkError, TrainingError
+from fitrec.networks.limits import require_lead, require_partners, whole_steps
 from fitrec.targets.targets import Targets
 
 if TYPE_CHECKING:
@@ -19,15 +20,7 @@ FEW_BINS = 5
 def static_degree(context: Context) -> Iterator[str]:
     """The static wiring has enough different partners."""
     wiring = context.run.network.balanced
-    if wiring.k == 0:
-        return
-    limit = wiring.n_exc + wiring.n_inh - 1 if wiring.degree == "out" else min(wiring.n_exc, wiring.n_inh) - 1
-    wanted = 2 * wiring.k if wiring.degree == "out" else wiring.k
-    if wanted > limit:
-        yield (
-            f"network.balanced.k = {wiring.k} asks for {wanted} different partners per neuron, but only {limit} exist; "
-            "lower k or enlarge the network"
-        )
+    yield from _refusal(require_partners, n_exc=wiring.n_exc, n_inh=wiring.n_inh, k=wiring.k, degree=wiring.degree)
 
 
 @register("CRITICAL")
@@ -37,20 +30,24 @@ def steps_divide_bins(context: Context) -> Iterator[str]:
     durations = {
         "network.settle_ms": network.settle_ms,
         "network.stimulus.duration_ms": network.stimulus.duration_ms,
-        "targets.bin_size_s": (bin_size_s or 0.0) * 1e3,
+        "network.feed_forward.lead_ms": network.feed_forward.lead_ms,
+        "targets.bin_size_s in ms": (bin_size_s or 0.0) * 1e3,
     }
     for key, duration_ms in durations.items():
-        steps = duration_ms / network.dt_ms
-        if abs(steps - round(steps)) > 1e-6 * max(steps, 1):
-            yield f"{key} is {duration_ms:g} ms, which is not a whole number of steps of network.dt_ms = {network.dt_ms:g} ms"
+        yield from _refusal(whole_steps, key, duration_ms, network.dt_ms)
+
+
+@register("CRITICAL")
+def lead_fits_trial(context: Context) -> Iterator[str]:
+    """The feed-forward inputs begin within the trial."""
+    network = context.run.network
+    yield from _refusal(require_lead, network.feed_forward.lead_ms, network.settle_ms + network.stimulus.duration_ms)
 
 
 @register("CRITICAL")
 def units_fit_neurons(context: Context) -> Iterator[str]:
     """There is a model neuron for every unit."""
-    wiring, population = context.run.network.balanced, context.run.network.assignment.population
-    neurons = wiring.n_exc + (wiring.n_inh if population == "all" else 0)
-    trained = _n_trained(context)
+    trained, neurons = context.n_trained, context.n_candidates
     if trained > neurons:
         yield (
             f"{trained} units are to be fitted, but only {neurons} model neurons may stand for them; enlarge network.balanced "
@@ -61,7 +58,7 @@ def units_fit_neurons(context: Context) -> Iterator[str]:
 @register("CRITICAL")
 def plastic_degree(context: Context) -> Iterator[str]:
     """The pools that plastic inputs are drawn from are large enough."""
-    wiring, plastic, trained = context.run.network.balanced, context.run.network.plastic, _n_trained(context)
+    wiring, plastic, trained = context.run.network.balanced, context.run.network.plastic, context.n_trained
     if trained == 0:
         return
     if plastic.exc_sources == "trained" and context.run.network.assignment.population == "exc":
@@ -124,15 +121,19 @@ def evaluation_trials(context: Context) -> Iterator[str]:
         yield f"evaluate.trials = {context.run.evaluate.trials} leaves much spike noise in the model's PSTHs; 100 is usual"
 
 
-def _n_trained(context: Context) -> int:
-    return 0 if context.targets is None else int((~context.targets.units["held_out"].to_numpy(bool)).sum())
+def _refusal(require: Callable[..., object], *arguments: Any, **named: Any) -> Iterator[str]:
+    """Yield the sentence with which the build stage would refuse, if it would."""
+    try:
+        require(*arguments, **named)
+    except NetworkError as error:
+        yield str(error)
 
 
 def fit_sizes(context: Context, targets: Targets) -> "FitSizes":
     """Sizes of the fit, as far as the configuration tells; the pool of presynaptic neurons is its upper bound."""
     from fitrec.learn.memory import FitSizes
 
-    network, trained = context.run.network, _n_trained(context)
+    network, trained = context.run.network, context.n_trained
     wiring, plastic, stimulus = network.balanced, network.plastic, network.stimulus
     neurons = wiring.n_exc + wiring.n_inh
     exc_pool = min(trained, wiring.n_exc) if plastic.exc_sources == "trained" else wiring.n_exc

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fitrec.errors import NetworkError
 from fitrec.kernels.cpu.wiring import STATIC_WIRING, sample_rows, transpose_rows
+from fitrec.networks.limits import require_partners
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,14 +57,9 @@ def balanced_projection(
     n = n_exc + n_inh
     if k == 0:
         return StaticProjection(indptr=np.zeros(n + 1, np.int64), indices=np.zeros(0, np.int32), weight=np.zeros(0, np.float32))
-    limit = n - 1 if degree == "out" else min(n_exc, n_inh) - 1
-    wanted = 2 * k if degree == "out" else k
-    if wanted > limit:
-        raise NetworkError(
-            f"balanced.k = {k} asks for {wanted} different partners per neuron, but only {limit} exist with "
-            f"n_exc = {n_exc} and n_inh = {n_inh}; lower k or enlarge the network"
-        )
+    require_partners(n_exc=n_exc, n_inh=n_inh, k=k, degree=degree)
     if degree == "out":
+        wanted = 2 * k
         targets = np.empty((n, wanted), np.int32)
         sample_rows(targets, n, np.arange(n), STATIC_WIRING, 0, seed)
         indptr = np.arange(n + 1, dtype=np.int64) * wanted

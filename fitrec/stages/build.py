@@ -11,6 +11,7 @@ from fitrec.config.network import NetworkConfig
 from fitrec.errors import NetworkError
 from fitrec.networks.balanced import balanced_drive, balanced_projection
 from fitrec.networks.feed_forward import feed_forward_rates
+from fitrec.networks.limits import require_lead, whole_steps
 from fitrec.networks.network import Network
 from fitrec.networks.plastic import assign_neurons, plastic_inputs
 from fitrec.simulate.untrained import network_fi, untrained_rates
@@ -56,30 +57,15 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
             "network.assignment.population is all, but network.neuron_inh differs from network.neuron, and rates become drives "
             "by the f-I curve of the E neurons; set the population to exc, or leave out neuron_inh"
         )
-    window_start = _steps(
+    window_start = whole_steps(
         "network.settle_ms + network.stimulus.duration_ms", config.settle_ms + stimulus.duration_ms, config.dt_ms
     )
-    ff_lead = _steps("network.feed_forward.lead_ms", config.feed_forward.lead_ms, config.dt_ms)
-    if ff_lead > window_start:
-        raise NetworkError(
-            f"network.feed_forward.lead_ms is {config.feed_forward.lead_ms:g}, but a trial has only "
-            f"{window_start * config.dt_ms:g} ms before the window (settle_ms + stimulus.duration_ms); shorten the lead"
-        )
-    bin_steps = _steps("the targets' bin width in ms", targets.bin_size_s * 1e3, config.dt_ms)
-    _steps("1 ms", 1.0, config.dt_ms)
-    projection = balanced_projection(
-        n_exc=n_exc,
-        n_inh=n_inh,
-        k=wiring.k,
-        degree=wiring.degree,
-        gain=wiring.gain,
-        j_ee=wiring.j_ee,
-        j_ie=wiring.j_ie,
-        j_ei=wiring.j_ei,
-        j_ii=wiring.j_ii,
-        tau_m_ms=neuron.tau_m_ms,
-        seed=seed,
-    )
+    ff_lead = whole_steps("network.feed_forward.lead_ms", config.feed_forward.lead_ms, config.dt_ms)
+    require_lead(config.feed_forward.lead_ms, config.settle_ms + stimulus.duration_ms)
+    bin_steps = whole_steps("the targets' bin width in ms", targets.bin_size_s * 1e3, config.dt_ms)
+    whole_steps("1 ms", 1.0, config.dt_ms)
+    static = wiring.model_dump(exclude={"drive_exc", "drive_inh", "tau_syn_ms"})
+    projection = balanced_projection(**static, tau_m_ms=neuron.tau_m_ms, seed=seed)
     none = np.zeros(0, np.int32)
     network = Network(
         seed=seed,
@@ -95,16 +81,14 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
         tau_static_ms=wiring.tau_syn_ms,
         tau_plastic_ms=plastic.tau_syn_ms,
         n_plastic_exc=plastic.n_exc,
-        stimulus_start_step=_steps("network.settle_ms", config.settle_ms, config.dt_ms),
+        stimulus_start_step=whole_steps("network.settle_ms", config.settle_ms, config.dt_ms),
         window_start_step=window_start,
         window_steps=targets.n_bins * bin_steps,
         stimulus_sd=stimulus.sd,
         stimulus_tau_ms=stimulus.tau_ms,
         condition_names=targets.condition_names,
         inh=None if inh is None else [inh.tau_m_ms, inh.threshold, inh.reset, inh.sigma, round(inh.t_ref_ms / config.dt_ms)],
-        drive=balanced_drive(
-            n_exc=n_exc, n_inh=n_inh, k=wiring.k, gain=wiring.gain, drive_exc=wiring.drive_exc, drive_inh=wiring.drive_inh
-        ),
+        drive=balanced_drive(**wiring.model_dump(include={"n_exc", "n_inh", "k", "gain", "drive_exc", "drive_inh"})),
         static_indptr=projection.indptr,
         static_indices=projection.indices,
         static_weight=projection.weight,
@@ -154,13 +138,3 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
         fi_drive=fi_drive,
         fi_rate_hz=fi_rate_hz,
     )
-
-
-def _steps(name: str, duration_ms: float, dt_ms: float) -> int:
-    """Whole number of time steps of a duration; NetworkError when it is none."""
-    steps = round(duration_ms / dt_ms)
-    if abs(steps * dt_ms - duration_ms) > 1e-6 * max(duration_ms, dt_ms):
-        raise NetworkError(
-            f"{name} = {duration_ms:g} ms is not a whole number of steps of network.dt_ms = {dt_ms:g} ms; change one of them"
-        )
-    return steps

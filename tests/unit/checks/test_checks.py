@@ -43,6 +43,7 @@ def test_nothing_to_complain_about(tmp_path: Path) -> None:
         ("hardly_active_units", {"train": {"rate_floor_hz": 7.0}}, "fire less than 7 Hz"),
         ("static_degree", {"network": {"balanced": {"k": 100}}}, "asks for 200 different partners per neuron, but only 199"),
         ("steps_divide_bins", {"network": {"settle_ms": 100.05}}, "not a whole number of steps"),
+        ("lead_fits_trial", {"network": {"feed_forward": {"lead_ms": 200.0}}}, "has only 150 ms before the window"),
         ("units_fit_neurons", {"network": {"balanced": {"n_exc": 8}}}, "12 units are to be fitted, but only 8"),
         ("plastic_degree", {"network": {"plastic": {"exc_sources": "trained"}}}, "only 12 neurons"),
         ("plastic_degree", {"network": {"plastic": {"n_inh": 100}}}, "only 100 neurons"),
