@@ -26,7 +26,7 @@ def require_partners(*, n_exc: int, n_inh: int, k: int, degree: str) -> None:
 
 def require_lead(lead_ms: float, before_window_ms: float) -> None:
     """Raise NetworkError if the feed-forward inputs would begin before the trial does."""
-    if lead_ms > before_window_ms:
+    if lead_ms > before_window_ms * (1 + 1e-9):  # sums of decimal fractions are not exact
         raise NetworkError(
             f"network.feed_forward.lead_ms is {lead_ms:g}, but a trial has only {before_window_ms:g} ms before the window "
             "(settle_ms + stimulus.duration_ms); shorten the lead"
