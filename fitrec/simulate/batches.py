@@ -7,12 +7,14 @@ from numpy.typing import NDArray
 
 from fitrec.kernels.cpu import lif as cpu
 from fitrec.kernels.cuda import lif
-from fitrec.kernels.cuda.device import Device, require_memory
+from fitrec.kernels.cuda.device import Device, memory_error, require_memory
 from fitrec.networks.network import Network
+from fitrec.simulate import inputs
 from fitrec.simulate.record import TrialRecord
 
 _SHARE = 0.8  # of the free memory; the rest is for what the allocator loses
 _HOST_BYTES = 2**31  # recordings of one batch on the host
+_ONE_TRIAL, _REMEDY = "simulating one trial", "take fewer neurons or longer bins"
 
 
 class BatchRunner:
@@ -26,35 +28,32 @@ class BatchRunner:
         slot[network.trained] = np.arange(len(network.trained), dtype=np.int32)
         self._slot = device.asarray(slot)
 
-    def setting(
-        self,
-        constants: cpu.Constants,
-        condition: int,
-        ff_probability: NDArray[np.float32],
-        stimulus: tuple[np.float32, np.float32],
-        trace_power: NDArray[np.float32],
-    ) -> lif.Setting:
-        """Say what the trials of a condition have in common; `stimulus` is its decay and noise per step."""
+    def setting(self, constants: cpu.Constants, condition: int, trace_power: NDArray[np.float32]) -> lif.Setting:
+        """Say what the trials of a condition have in common."""
         net = self._network
+        stimulus_decay, stimulus_noise = inputs.stimulus_constants(net)
         spans = [(np.float32(n.threshold - n.reset), np.float32(n.reset)) for n in (net.exc_neuron, net.inh_neuron)]
         return lif.Setting(
             constants=constants,
             drive=self._drive,
             slot=self._slot,
-            ff_probability=self._device.asarray(ff_probability),
+            ff_probability=self._device.asarray(inputs.ff_probability(net, condition)),
             condition=condition,
             stimulus_start=net.stimulus_start_step,
-            stimulus_steps=net.window_start_step - net.stimulus_start_step if net.stimulus_sd > 0 else 0,
-            stimulus_decay=stimulus[0],
-            stimulus_noise=stimulus[1],
-            ff_start=net.window_start_step - net.ff_lead_steps,
-            steps_per_ms=round(1.0 / net.dt_ms),
+            stimulus_steps=inputs.stimulus_steps(net),
+            stimulus_decay=stimulus_decay,
+            stimulus_noise=stimulus_noise,
+            ff_start=inputs.ff_start(net),
+            steps_per_ms=inputs.steps_per_ms(net),
             trace_power=trace_power,
             initial=(*spans[0], *spans[1]),
         )
 
     def upload(self, wiring: cpu.Wiring) -> lif.Wiring:
         """Copy the projections to the device, of all but the first only the weights."""
+        if self._wiring is None:
+            needed = sum(array.nbytes for array in wiring if isinstance(array, np.ndarray))
+            require_memory(self._device, needed, "the wiring", "take fewer synapses")
         self._wiring = lif.upload(self._device, wiring, self._wiring)
         return self._wiring
 
@@ -85,26 +84,25 @@ class BatchRunner:
             net.window_steps // chunk_steps, net.n_neurons, net.n_feed_forward, traces=sample_every > 0, capacity=capacity
         )
         one = lif.state_bytes(net.n_neurons, net.n_feed_forward) + recording
-        require_memory(self._device, int(one / _SHARE), "simulating one trial", "take fewer neurons or longer bins")
+        require_memory(self._device, int(one / _SHARE), _ONE_TRIAL, _REMEDY)
         size = max(1, min(int(_SHARE * self._device.free_bytes()) // one, _HOST_BYTES // recording))
-        for first in range(0, len(trials), size):
+        first = 0
+        while first < len(trials):
             some = trials[first : first + size]
-            output = self._batch(setting, on_device, some, chunk_steps, own, given, sample_every, capacity)
+            try:
+                output = self._batch(setting, on_device, some, chunk_steps, own, given, sample_every, capacity)
+            except self._device.out_of_memory as error:  # another process took it, or it is in pieces
+                if len(some) == 1:
+                    raise memory_error(self._device, one, _ONE_TRIAL, _REMEDY) from error
+                size = len(some) // 2
+                continue
             most = int(output["n_spikes"].max(initial=0))
-            if capacity and most > capacity:  # trials are reproducible, so the second run fits exactly
-                yield from self.run(
-                    setting,
-                    wiring,
-                    some,
-                    chunk_steps=chunk_steps,
-                    own=own,
-                    forced=forced,
-                    sample_every=sample_every,
-                    capacity=most,
-                )
+            if capacity and most > capacity:
+                capacity = most  # trials are reproducible, so the second run fits exactly
                 continue
             for b in range(len(some)):
                 yield self._record(output, b)
+            first += len(some)
 
     def _batch(
         self,

@@ -15,6 +15,7 @@ from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
 from fitrec.simulate.batches import BatchRunner
 from fitrec.simulate.constants import network_constants
+from fitrec.simulate.inputs import condition_inputs
 from fitrec.simulate.record import TrialRecord
 from fitrec.simulate.threads import thread_map, together
 
@@ -77,32 +78,6 @@ class Simulator:
         self._plastic_post = network.trained[rows].astype(index)
         self._inputs: dict[int, lif.Inputs] = {}
         self._partitions: dict[int, _Partition] = {}
-
-    def _condition_inputs(self, condition: int) -> lif.Inputs:
-        net = self.network
-        steps = net.window_start_step - net.stimulus_start_step
-        stimulus = np.zeros((steps if net.stimulus_sd > 0 else 0, net.n_neurons), F)
-        if len(stimulus):
-            decay, noise = self._stimulus_constants()
-            start = np.zeros(net.n_neurons, F)  # the published process starts at its mean, 0
-            philox.ornstein_uhlenbeck(stimulus, start, decay, noise, F(0), condition, 0, net.seed, philox.STIMULUS)
-        return lif.Inputs(
-            stimulus=stimulus,
-            stimulus_start=net.stimulus_start_step,
-            ff_probability=self._ff_probability(condition),
-            ff_start=net.window_start_step - net.ff_lead_steps,
-            steps_per_ms=round(1.0 / net.dt_ms),
-        )
-
-    def _stimulus_constants(self) -> tuple[np.float32, np.float32]:
-        """Decay and noise per step of the Ornstein-Uhlenbeck stimulus."""
-        net = self.network
-        decay = np.exp(-net.dt_ms / net.stimulus_tau_ms)
-        return F(decay), F(net.stimulus_sd * np.sqrt(1.0 - decay**2))
-
-    def _ff_probability(self, condition: int) -> NDArray[np.float32]:
-        """(ms, ff): probability of a feed-forward spike per step."""
-        return np.asarray(self.network.ff_rate_hz[condition] * F(self.network.dt_ms * 1e-3), F)
 
     def wiring(
         self, weights: Weights, condition: int, threads: int = 1, learned: NDArray[np.float32] | None = None
@@ -174,7 +149,7 @@ class Simulator:
     def inputs(self, condition: int) -> lif.Inputs:
         """Stimulus and feed-forward rates of a condition in kernel form, made when first asked for."""
         if condition not in self._inputs:
-            self._inputs[condition] = self._condition_inputs(condition)
+            self._inputs[condition] = condition_inputs(self.network, condition)
         return self._inputs[condition]
 
     def advance(
@@ -280,9 +255,7 @@ class Simulator:
         """Say what trials of a condition on the device have in common, for chunks of up to `chunk_steps`; needs a device."""
         assert self._batches is not None
         power = self.trace_power(max(chunk_steps, self.network.window_start_step))
-        return self._batches.setting(
-            self.constants, condition, self._ff_probability(condition), self._stimulus_constants(), power
-        )
+        return self._batches.setting(self.constants, condition, power)
 
     def device_wiring(self, weights: Weights, condition: int) -> cuda.Wiring:
         """Projections with the given weights on the device; needs a device."""

@@ -18,6 +18,7 @@ CASES: dict[str, dict[str, Any]] = {
     "noise": {"sigma": 0.5, "n_trained": 0},
     "plastic and stimulus": {},
     "everything": {"sigma": 0.3, "n_ff": 9, "refractory_steps": 7},
+    "feed-forward input before the window": {"n_ff": 9, "ff_lead_steps": 50, "ff_rate_hz": np.full((2, 65, 9), 60, np.float32)},
     "I neurons of their own": {"sigma": 0.3, "n_ff": 3, "inh": [6.0, 0.8, -0.2, 0.1, 4]},
     "exact": {"sigma": 0.3, "n_ff": 9, "integration": "exact", "dt_ms": 0.2, "threshold": 1.2, "reset": -0.3},
 }
@@ -108,12 +109,36 @@ def test_no_spike_is_lost_when_all_fire(refractory_steps: int, device: Any) -> N
     assert_equal([found], expected)
 
 
-def test_a_trial_that_does_not_fit_is_refused() -> None:
+@pytest.mark.parametrize("fitting", [0, 2])
+def test_memory_that_is_gone_at_the_moment(fitting: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches become smaller; a single trial that does not fit is refused."""
     from fitrec.errors import DeviceError
     from tests.cuda.host.device import HostDevice
 
-    with pytest.raises(DeviceError, match=r"one trial needs .* GB on host shim, of which 1e-06 GB are free; .* --device cpu"):
-        records(small_network(), HostDevice(memory=1000), [0])
+    make = lif.new_output
+
+    def scarce(device: Any, n_trials: int, *args: Any, **kwargs: Any) -> lif.Output:
+        if n_trials > fitting:
+            raise MemoryError
+        return make(device, n_trials, *args, **kwargs)
+
+    monkeypatch.setattr(lif, "new_output", scarce)
+    network = small_network(n_ff=5, sigma=0.3)
+    if fitting:
+        assert_equal(records(network, HostDevice(), [1, 2, 3, 4, 5]), records(network, None, [1, 2, 3, 4, 5]))
+    else:
+        with pytest.raises(DeviceError, match=r"one trial needs .* GB on host shim, of which 1.1e\+03 GB are free"):
+            records(network, HostDevice(), [1, 2])
+
+
+@pytest.mark.parametrize(("memory", "what"), [(1000, "the wiring"), (11_000, "simulating one trial")])
+def test_what_does_not_fit_is_refused(memory: int, what: str) -> None:
+    from fitrec.errors import DeviceError
+    from tests.cuda.host.device import HostDevice
+
+    free = rf"{memory / 1e9:.3g} GB are free"
+    with pytest.raises(DeviceError, match=rf"{what} needs .* GB on host shim, of which {free}; take fewer .* --device cpu"):
+        records(small_network(), HostDevice(memory=memory), [0])
 
 
 def test_the_device_state_goes_on_from_span_to_span(device: Any) -> None:

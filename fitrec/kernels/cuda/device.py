@@ -24,11 +24,14 @@ class Device(Protocol):
         For messages and provenance.
     xp : module
         cupy or numpy: the module whose arrays live on the device.
+    out_of_memory : exception class
+        What making an array raises when there is no memory for it.
 
     """
 
     name: str
     xp: Any
+    out_of_memory: type[Exception]
 
     def asarray(self, host: NDArray[Any]) -> Any:
         """Copy of a host array on the device."""
@@ -60,14 +63,19 @@ class Device(Protocol):
         """Memory that is left for new arrays."""
 
 
+def memory_error(device: Device, needed: int, what: str, remedy: str) -> DeviceError:
+    """Say how many bytes `what` needs and how many there are."""
+    free = device.free_bytes()
+    return DeviceError(
+        f"{what} needs {needed / 1e9:.3g} GB on {device.name}, of which {free / 1e9:.3g} GB are free; {remedy}, "
+        "or use --device cpu"
+    )
+
+
 def require_memory(device: Device, needed: int, what: str, remedy: str) -> None:
     """Raise DeviceError, with the figures, if `needed` bytes are not left on the device."""
-    free = device.free_bytes()
-    if needed > free:
-        raise DeviceError(
-            f"{what} needs {needed / 1e9:.3g} GB on {device.name}, of which {free / 1e9:.3g} GB are free; {remedy}, or use "
-            "--device cpu"
-        )
+    if needed > device.free_bytes():
+        raise memory_error(device, needed, what, remedy)
 
 
 def find_gpu(number: int) -> Any:
@@ -118,7 +126,7 @@ class CudaDevice:
 
     def __init__(self, number: int = 0) -> None:
         cupy = find_gpu(number)
-        self.xp = cupy
+        self.xp, self.out_of_memory = cupy, cupy.cuda.memory.OutOfMemoryError
         self._device = cupy.cuda.Device(number)
         self._device.use()
         properties = cupy.cuda.runtime.getDeviceProperties(number)

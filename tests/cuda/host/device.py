@@ -43,6 +43,7 @@ class HostDevice:
     def __init__(self, *, reverse: bool = False, blocks: int = 3, memory: int = 2**40) -> None:
         self.name = "host shim"
         self.xp: Any = np
+        self.out_of_memory: type[Exception] = MemoryError
         self.reverse, self.blocks, self.memory = reverse, blocks, memory
 
     def asarray(self, host: NDArray[Any]) -> NDArray[Any]:
