@@ -63,7 +63,7 @@ class Reporter:
         loop, n_loops = len(training.curve) + 1, training.rule.n_loops
         share = 1.0 if frozen else (condition + 1) / len(names)
         text = (
-            f"loop {loop}/{n_loops}  {names[condition]} ({condition + 1}/{len(names)})  "
+            f"loop {loop}/{n_loops}  condition {names[condition]} ({condition + 1}/{len(names)})  "
             f"{self._before_s + now - self._started:.1f} s  {_figures(rates_hz, r, frozen)}"
         )
         if self._show is not None:

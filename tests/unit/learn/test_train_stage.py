@@ -131,7 +131,10 @@ def test_progress_of_every_condition(inputs: Path, tmp_path: Path) -> None:
     assert done[-1] == 1.0
     assert len(shown) == 2 * 4 + 2 * 3  # four loops, three validations of both conditions
     curve = pd.read_csv(tmp_path / "fit" / "curve.csv")
-    assert [s.text.split("  ")[:2] for s in shown[:2]] == [["loop 1/4", "left (1/2)"], ["loop 1/4", "right (2/2)"]]
+    assert [s.text.split("  ")[:2] for s in shown[:2]] == [
+        ["loop 1/4", "condition left (1/2)"],
+        ["loop 1/4", "condition right (2/2)"],
+    ]
     pair = [float(status.text.split(" r ")[1]) for status in shown[:2]]
     assert np.mean(pair) == pytest.approx(curve["correlation"][0], abs=1e-3)  # mean over pairs of neuron and condition
     assert shown[-1].text.endswith("(frozen)")
