@@ -1,4 +1,4 @@
-"""RLS learners on made-up traces: the numba kernel in either precision."""
+"""RLS learners on made-up traces: the numba kernels in either precision."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.kernels.cpu import rls as kernel
+from fitrec.kernels.cpu import rls_dense
+from fitrec.kernels.cpu.rls_state import RuleOptions, Signals, aligned_zeros, dense_p, new_state
 from fitrec.kernels.reference.rls import initial_p
 
 Array = NDArray[np.float64]
@@ -62,33 +64,88 @@ def poisson_samples(
     return Samples(trace=trace[:, :n_pool], ff_trace=trace[:, n_pool:], bias=bias, rho=rho, pre=pre)
 
 
-def start(samples: Samples, p0: Array, weights: Array, rank: int, dtype: Any) -> kernel.RlsState:
-    """State in the given precision."""
-    n, n_inputs = weights.shape
-    zeros = [np.zeros(shape, dtype) for shape in ((n, n_inputs), (n, n_inputs), (n, rank, n_inputs), (n, rank))]
-    p = np.broadcast_to(p0.astype(dtype), (n, n_inputs, n_inputs)).copy()
-    return kernel.RlsState(p, weights.astype(dtype), *zeros)
+class Learners:
+    """Learners of the event-driven kernel, or of a dense one, on made-up samples.
+
+    Attributes
+    ----------
+    state : RlsState
+    held : int
+        Updates held back.
+
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        p0: Array,
+        weights: Array,
+        rank: int = 16,
+        dtype: Any = np.float64,
+        *,
+        storage: str = "full",
+        form: str = "events",
+        pool_size: int = 1,
+        dale_from: tuple[int, int] | None = None,
+    ) -> None:
+        self.samples, self.form, self.n_inputs, self.held = samples, form, weights.shape[1], 0
+        self.state = new_state(p0, weights, rank, storage=storage, pool_size=pool_size, dtype=dtype)
+        self.rule = RuleOptions(pool_size, dale_from is not None, *(dale_from or (0, 0)))
+        self.pre = samples.pre[::pool_size]
+        self._previous = aligned_zeros(self.state.q.shape, dtype)
+        self.dtype = dtype
+        self.restart()
+
+    def restart(self) -> None:
+        """Set traces to zero, as at the start of a trial."""
+        self.state.q[:] = 0
+        self.state.h[:] = 0
+        self._last = (np.zeros(self.samples.trace.shape[1], self.dtype), np.zeros(self.samples.ff_trace.shape[1], self.dtype))
+
+    def learn(self, updates: range, blocks: list[tuple[int, int]] | None = None) -> int:
+        """Run updates; returns the first bad neuron (or -1)."""
+        for n in updates:
+            bad = max(self._step(n, first, last) for first, last in blocks or [(0, len(self.pre))])
+            if bad >= 0:
+                return bad
+            self._last = tuple(values[n].astype(self.dtype) for values in (self.samples.trace, self.samples.ff_trace))
+            self.held = (self.held + 1) % self.state.h.shape[1]
+        return -1
+
+    def _step(self, n: int, first: int, last: int) -> int:
+        rho = self.dtype(self.samples.rho)
+        trace, ff_trace = (values[n].astype(self.dtype) for values in (self.samples.trace, self.samples.ff_trace))
+        signals = Signals(trace, trace - rho * self._last[0], ff_trace, ff_trace - rho * self._last[1])
+        rest = (self.pre, signals, self.samples.bias[n].astype(self.dtype), self.rule, first, last)
+        if self.form == "one pass":
+            return int(rls_dense.one_pass_step(self.state, self._previous, *rest))
+        if self.form == "two passes":
+            return int(rls_dense.two_pass_step(self.state, *rest))
+        return int(kernel.rls_step(self.state, self.held, rho, *rest))
+
+    def flush(self) -> None:
+        """Apply what is held back."""
+        kernel.flush(self.state, self.held, self.n_inputs, 0, len(self.pre))
+        self.held = 0
+
+    @property
+    def weights(self) -> NDArray[Any]:
+        """(neuron, input)."""
+        return self.state.weights[:, : self.n_inputs]
+
+    @property
+    def p(self) -> Array:
+        """(pool, input, input)."""
+        return dense_p(self.state, self.n_inputs)
 
 
-def learn(state: kernel.RlsState, samples: Samples, updates: range, held: int = 0) -> tuple[int, int]:
-    """Run updates; returns the number of updates held back and the first bad neuron (or -1)."""
-    dtype = state.q.dtype.type
-    trace, ff_trace, bias = (values.astype(dtype) for values in (samples.trace, samples.ff_trace, samples.bias))
-    for n in updates:
-        bad = kernel.rls_step(state, held, dtype(samples.rho), samples.pre, trace[n], ff_trace[n], bias[n], 0, len(state.q))
-        if bad >= 0:
-            return held, bad
-        held = (held + 1) % state.g.shape[1]
-    return held, -1
-
-
-def run(samples: Samples, p0: Array, weights: Array, rank: int, dtype: Any = np.float64) -> kernel.RlsState:
+def run(samples: Samples, p0: Array, weights: Array, rank: int = 16, dtype: Any = np.float64, **options: Any) -> Learners:
     """All updates of all learners, everything applied at the end."""
-    state = start(samples, p0, weights, rank, dtype)
-    held, bad = learn(state, samples, range(len(samples.trace)))
-    assert bad == -1
-    kernel.flush(state, held, 0, len(state.q))
-    return state
+    learners = Learners(samples, p0, weights, rank, dtype, **options)
+    assert learners.learn(range(len(samples.trace))) == -1
+    if learners.form == "events":
+        learners.flush()
+    return learners
 
 
 def problem(n_exc: int, n_inh: int, n_ff: int, n_learners: int, seed: int = 1, **penalties: float) -> tuple[Array, Array]:

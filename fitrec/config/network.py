@@ -51,6 +51,12 @@ class Plastic(Section):
     tau_syn_ms: float = Field(
         150.0, gt=0, description="Time constant of the plastic synapses and of the presynaptic traces in ms."
     )
+    pool_size: int = Field(
+        1,
+        ge=1,
+        description="Trained neurons, consecutive by their number, that share one set of plastic inputs (a neuron may then feed "
+        "itself); RLS keeps one P per pool. 1: every neuron has inputs of its own.",
+    )
 
 
 class FeedForward(Section):

@@ -1,6 +1,6 @@
 """Configuration of the train stage: the rule and its settings."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -56,7 +56,19 @@ class Rls(Section):
         "average",
         description="Static current in the error: that of the moment (as published) or its average in the untrained network.",
     )
-    rank: int = Field(16, ge=1, description="Updates of P held back and applied together; changes the speed, not the rule.")
+    rank: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
+        "auto",
+        description="Updates of P held back and applied together; changes the speed, not the rule. 'auto': about the root of the "
+        "number of inputs.",
+    )
+    p_storage: Literal["full", "packed", "int16"] = Field(
+        "full",
+        description="How P is kept. 'full': float32. 'packed': one triangle, the same bits in half the memory, slower. "
+        "'int16': 16 bits per element, half the memory and faster, weights within about 1 % after 10,000 updates.",
+    )
+    dale: bool = Field(
+        False, description="Keep the weights of E inputs at or above zero and those of I inputs at or below, after each update."
+    )
     evaluate_every: int = Field(20, ge=1, description="Loops between validations with frozen weights.")
 
 

@@ -5,12 +5,12 @@ from numpy.typing import NDArray
 
 from fitrec.errors import TrainingError
 from fitrec.kernels.cpu import lif
-from fitrec.kernels.cpu import rls as kernel
 from fitrec.kernels.reference.rls import initial_p
 from fitrec.learn.drive_targets import DriveTargets, measure_static_current
+from fitrec.learn.rls_learner import CpuLearner, LearnerOptions, automatic_rank
 from fitrec.learn.rule import Arrays, LoopResult, Problem, require_finite_targets
 from fitrec.networks.weights import Weights
-from fitrec.simulate.threads import available_threads, thread_map
+from fitrec.simulate.threads import available_threads
 
 STATIC_TRIALS = 4
 FIRST_STATIC_TRIAL = 600_000
@@ -32,7 +32,9 @@ class Rls:
         penalty_feed_forward: float,
         static_current: str,
         evaluate_every: int,
-        rank: int,
+        rank: int | str,
+        p_storage: str,
+        dale: bool,
     ) -> None:
         network = problem.simulator.network
         self._problem, self._instantaneous = problem, static_current == "instantaneous"
@@ -54,7 +56,13 @@ class Rls:
             penalty_feed_forward=penalty_feed_forward * unit,
         )
         start = np.concatenate([self.weights.feed_forward[0], self.weights.plastic], axis=1)
-        self._state = kernel.new_rls_state(p0, start, rank)
+        options = LearnerOptions(
+            rank=automatic_rank(start.shape[1]) if rank == "auto" else int(rank),
+            storage=p_storage,
+            pool_size=network.plastic_pool_size,
+            dale=dale,
+        )
+        self._learner = CpuLearner(p0, start, network.plastic_pre, network.n_plastic_exc, options, problem.threads)
 
     def _mean_square_trace(self) -> float:
         """Sum over one trial of all conditions of the squared trace, averaged over the plastic inputs (untrained network)."""
@@ -91,48 +99,35 @@ class Rls:
     def _trial(self, condition: int, index: int, wanted: NDArray[np.float64]) -> NDArray[np.float64]:
         """Run one trial with learning; returns the spikes of every neuron in the window."""
         problem, simulator = self._problem, self._problem.simulator
-        network, rls, n_ff = simulator.network, self._state, self._n_ff
-        for array in (rls.r, rls.q, rls.h):
-            array[:] = 0
-        rls.weights[:, :n_ff] = self.weights.feed_forward[condition]
-        rls.weights[:, n_ff:] = self.weights.plastic
+        network, learner, n_ff = simulator.network, self._learner, self._n_ff
+        learner.begin_trial(np.concatenate([self.weights.feed_forward[condition], self.weights.plastic], axis=1), network.n_neurons)
         threads = problem.threads or available_threads()
-        wiring = simulator.wiring(self.weights, condition, threads, learned=rls.weights)
+        wiring = simulator.wiring(self.weights, condition, threads, learned=learner.padded_weights)
         state = simulator.initial_state(condition, index)
         steps, start = problem.bin_steps, network.window_start_step
         power = simulator.trace_power(max(steps, start))
         rho = np.float32(power[steps] / simulator.constants.charge_p)
         counts, silent = np.zeros(network.n_neurons, np.uint16), np.zeros(network.n_neurons, np.uint16)
         simulator.advance(wiring, state, condition, network.drive, 0, start, trial=index, power=power, counts=silent)
-        held, edges = 0, self._neuron_blocks()
         for k in range(len(wanted)):
             step = start + k * steps
             simulator.advance(wiring, state, condition, network.drive, step, steps, trial=index, power=power, counts=counts)
             current = state.u_static[network.trained].astype(np.float64)
             bias = ((current if self._instantaneous else 0.0) - wanted[k]).astype(np.float32)
-
-            def update(block: tuple[int, int], held: int = held, bias: NDArray[np.float32] = bias) -> int:
-                return int(kernel.rls_step(rls, held, rho, network.plastic_pre, state.trace, state.ff_trace, bias, *block))
-
-            bad = [neuron for neuron in thread_map(update, edges, problem.threads) if neuron >= 0]
-            if bad:
+            bad = learner.update(rho, state.trace, state.ff_trace, bias)
+            if bad is not None:
                 raise TrainingError(
-                    f"RLS became unstable at neuron {network.trained[min(bad)]} in loop {index + 1}, "
+                    f"RLS became unstable at neuron {network.trained[bad]} in loop {index + 1}, "
                     f"condition {network.condition_names[condition]!r}, bin {k + 1}: "
-                    "r'Pr is negative or not finite; raise train.rls.penalty"
+                    "r'Pr is negative or not finite, or the error is not; raise train.rls.penalty"
                 )
-            held = (held + 1) % rls.g.shape[1]
             if n_ff:
-                wiring.ff_fixed[:] = np.rint(rls.weights[:, :n_ff].T.astype(np.float64) * lif.FIXED_ONE)
-        kernel.flush(rls, held, 0, len(rls.p))
+                wiring.ff_fixed[:] = np.rint(learner.weights[:, :n_ff].T.astype(np.float64) * lif.FIXED_ONE)
+        learner.end_trial()
         feed_forward = self.weights.feed_forward.copy()
-        feed_forward[condition] = rls.weights[:, :n_ff]
-        self.weights = Weights(plastic=rls.weights[:, n_ff:].copy(), feed_forward=feed_forward)
+        feed_forward[condition] = learner.weights[:, :n_ff]
+        self.weights = Weights(plastic=learner.weights[:, n_ff:].copy(), feed_forward=feed_forward)
         return counts.astype(np.float64)
-
-    def _neuron_blocks(self) -> list[tuple[int, int]]:
-        edges = np.linspace(0, len(self._state.p), 4 * (self._problem.threads or available_threads()) + 1).astype(int)
-        return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
 
     def validates(self, index: int) -> bool:
         """Return True every so many loops and after the last one."""
@@ -143,12 +138,12 @@ class Rls:
         return {
             "plastic": self.weights.plastic,
             "feed_forward": self.weights.feed_forward,
-            "p": self._state.p,
+            **self._learner.arrays(),
             "static_current": self._drives.static_current,
         }
 
     def restore(self, state: Arrays) -> None:
         """Continue from a state."""
         self.weights = Weights(plastic=state["plastic"], feed_forward=state["feed_forward"])
-        self._state.p[:] = state["p"]
+        self._learner.restore(state)
         self._drives.static_current = state["static_current"]

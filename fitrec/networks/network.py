@@ -39,6 +39,8 @@ class Network:
         Presynaptic neuron of each plastic input, the first `n_plastic_exc` of them excitatory.
     plastic_weight : (trained, input) float32
         Initial plastic weights.
+    plastic_pool_size : int
+        Consecutive trained neurons that share their plastic inputs.
     trained : (trained,) int32
         The neurons with plastic inputs; neuron ``trained[u]`` stands for unit ``trained_unit[u]`` of the targets.
     ff_rate_hz : (condition, time_ms, ff) float32
@@ -72,6 +74,7 @@ class Network:
     condition_names: list[str]
     inh: list[float] | None = None
     ff_lead_steps: int = 0
+    plastic_pool_size: int = 1
     drive: NDArray[np.float32] = array("neuron", units="threshold")
     static_indptr: NDArray[np.int64] = array("neuron_edge")
     static_indices: NDArray[np.int32] = array("synapse")

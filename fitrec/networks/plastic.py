@@ -49,9 +49,20 @@ def assign_neurons(
 
 
 def plastic_inputs(
-    *, trained: NDArray[np.int32], n_exc: int, n_inh: int, inputs_exc: int, inputs_inh: int, exc_sources: str, seed: int
+    *,
+    trained: NDArray[np.int32],
+    n_exc: int,
+    n_inh: int,
+    inputs_exc: int,
+    inputs_inh: int,
+    exc_sources: str,
+    seed: int,
+    pool_size: int = 1,
 ) -> NDArray[np.int32]:
     """Draw the presynaptic neurons of each trained neuron without replacement and without autapse.
+
+    With a `pool_size` above 1 that many consecutive trained neurons have the inputs drawn for the first of them; the others may
+    then feed themselves.
 
     Returns
     -------
@@ -61,6 +72,7 @@ def plastic_inputs(
     """
     exc_pool = np.sort(trained[trained < n_exc]) if exc_sources == "trained" else np.arange(n_exc, dtype=np.int32)
     inh_pool = np.arange(n_exc, n_exc + n_inh, dtype=np.int32)
+    n_trained, trained = len(trained), trained[::pool_size]
     pre = np.empty((len(trained), inputs_exc + inputs_inh), np.int32)
     parts = ((exc_pool, inputs_exc, PLASTIC_EXC_WIRING, 0, "exc"), (inh_pool, inputs_inh, PLASTIC_INH_WIRING, inputs_exc, "inh"))
     for pool, count, stream, first, name in parts:
@@ -74,4 +86,4 @@ def plastic_inputs(
         drawn = np.empty((len(trained), count), np.int32)
         sample_rows(drawn, len(pool), np.where(inside, position, -1), stream, 0, seed)
         pre[:, first : first + count] = pool[drawn]
-    return pre
+    return np.repeat(pre, pool_size, axis=0)[:n_trained]

@@ -81,6 +81,7 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
         tau_static_ms=wiring.tau_syn_ms,
         tau_plastic_ms=plastic.tau_syn_ms,
         n_plastic_exc=plastic.n_exc,
+        plastic_pool_size=plastic.pool_size,
         stimulus_start_step=whole_steps("network.settle_ms", config.settle_ms, config.dt_ms),
         window_start_step=window_start,
         window_steps=targets.n_bins * bin_steps,
@@ -124,6 +125,7 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
         inputs_inh=plastic.n_inh,
         exc_sources=plastic.exc_sources,
         seed=seed,
+        pool_size=plastic.pool_size,
     )
     weight = np.empty(pre.shape, np.float32)
     weight[:, : plastic.n_exc] = plastic.weight_exc

@@ -6,166 +6,120 @@ g_i = sqrt(c_i) k_i; q = P r and h_i = g_i'r are kept up to date with the column
     q <- rho q + sum_j D_j P[:, j],    h_i <- rho h_i + sum_j D_j g_i[j],
     k = q - sum_i h_i g_i,    c = 1 / (1 + r'k),    w <- w - c e k,
 
-and after B updates P <- P - sum_i g_i g_i', q <- q - sum_i h_i g_i. This is exact RLS, rearranged.
+and after B updates P <- P - sum_i g_i g_i', q <- q - sum_i h_i g_i. This is exact RLS, rearranged. The rounding errors of q decay
+with the traces, so they cannot build up.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from fitrec.kernels.cpu.math import fma
-
-LANES = 32
-
-
-class RlsState(NamedTuple):
-    """State of all learners; everything but `p` and `weights` starts at zero in each trial."""
-
-    p: NDArray[np.float32]  # (neuron, input, input), stale by the held-back updates
-    weights: NDArray[np.float32]  # (neuron, input), feed-forward inputs first
-    r: NDArray[np.float32]  # (neuron, input), traces at the last update
-    q: NDArray[np.float32]  # (neuron, input), p r
-    g: NDArray[np.float32]  # (neuron, B, input), held-back updates
-    h: NDArray[np.float32]  # (neuron, B), g r
-
-
-def new_rls_state(p0: NDArray[np.float64], weights: NDArray[np.float32], rank: int) -> RlsState:
-    """State with the same P(0) for every neuron, holding back up to `rank` updates."""
-    n, n_inputs = weights.shape
-    f = np.float32
-    return RlsState(
-        p=np.broadcast_to(p0.astype(f), (n, n_inputs, n_inputs)).copy(),
-        weights=weights.astype(f),
-        r=np.zeros((n, n_inputs), f),
-        q=np.zeros((n, n_inputs), f),
-        g=np.zeros((n, rank, n_inputs), f),
-        h=np.zeros((n, rank), f),
-    )
+from fitrec.kernels.cpu.rls_rows import dot, gather_traces, scale_row, update_pool
+from fitrec.kernels.cpu.rls_storage import add_columns, apply_held
+from fitrec.kernels.cpu.simd import WIDTH, broadcast, load, spread, store, vfnma, vmul
 
 
 @njit(inline="always")
-def _dot(a, b):
-    """Sum of a[i] b[i] over 32 strided lanes and a fixed tree: vectorises, and every machine can repeat its bits."""
-    lanes = np.zeros(LANES, a.dtype)
-    whole = a.shape[0] // LANES * LANES
-    for start in range(0, whole, LANES):
-        part_a, part_b = a[start : start + LANES], b[start : start + LANES]
-        for lane in range(LANES):
-            lanes[lane] = fma(part_a[lane], part_b[lane], lanes[lane])
-    for i in range(whole, a.shape[0]):
-        lanes[i - whole] = fma(a[i], b[i], lanes[i - whole])
-    width = LANES // 2
-    while width > 0:
-        for lane in range(width):
-            lanes[lane] += lanes[lane + width]
-        width //= 2
-    return lanes[0]
+def _changed_inputs(signals, pre, pool, changed, delta):
+    """List the inputs that spiked since the last update; returns how many."""
+    every, ff = signals.delta, signals.ff_delta
+    n_ff, count = ff.shape[0], 0
+    for j in range(n_ff):
+        changed[count], delta[count] = j, ff[j]  # no branch: overwritten by the next when it is 0
+        count += int(ff[j] != 0)
+    for j in range(pre.shape[1]):
+        d = every[pre[pool, j]]
+        changed[count], delta[count] = n_ff + j, d
+        count += int(d != 0)
+    return count
 
 
 @njit(inline="always")
-def _axpy(factor, x, y):
-    for i in range(y.shape[0]):
-        y[i] = fma(factor, x[i], y[i])
+def _subtract_held(x, x_start, g, h, pool, held, y, y_start):
+    """Write x - sum_i h_i g_i into y."""
+    block = g.shape[2] * WIDTH
+    g_start, h_start = pool * g.shape[1] * block, pool * h.shape[1]
+    for b in range(g.shape[1]):
+        total = load(x, x_start + b * WIDTH)
+        for i in range(held):
+            total = vfnma(spread(h, h_start + i), load(g, g_start + b * block + i * WIDTH), total)
+        store(y, y_start + b * WIDTH, total)
 
 
-@njit(nogil=True, cache=True)
-def _flush(p, q, g, h, held):
-    """Apply the held-back updates of one neuron: P -= sum g g', q -= sum h g. Both triangles get the same bits."""
-    for a in range(p.shape[0]):
-        row = p[a]
-        i = 0
-        while i + 4 <= held:
-            g0, g1, g2, g3 = g[i], g[i + 1], g[i + 2], g[i + 3]
-            f0, f1, f2, f3 = -g0[a], -g1[a], -g2[a], -g3[a]
-            for b in range(row.shape[0]):
-                row[b] = fma(f3, g3[b], fma(f2, g2[b], fma(f1, g1[b], fma(f0, g0[b], row[b]))))
-            i += 4
-        while i < held:
-            _axpy(-g[i, a], g[i], row)
-            i += 1
+@njit(inline="always")
+def _follow_held(g, h, pool, held, rho, changed, delta, count):
+    """h_i <- rho h_i + sum_j D_j g_i[j]."""
     for i in range(held):
-        _axpy(-h[i], g[i], q)
+        total = rho * h[pool, i]
+        for m in range(count):
+            total = fma(delta[m], g[pool, changed[m] // WIDTH, i, changed[m] % WIDTH], total)
+        h[pool, i] = total
+
+
+@njit(inline="always")
+def _hold_back(g, h, pool, held, k, c, rk):
+    root = np.sqrt(c)
+    factor, block = broadcast(root), g.shape[2] * WIDTH
+    at = pool * g.shape[1] * block + held * WIDTH
+    for b in range(g.shape[1]):
+        store(g, at + b * block, vmul(factor, load(k, b * WIDTH)))
+    h[pool, held] = root * rk
 
 
 @njit(nogil=True, cache=True)
-def rls_step(state, held, rho, pre, trace, ff_trace, bias, first, last):
-    """Update neurons first..last-1 once.
+def rls_step(state, held, rho, pre, signals, bias, rule, first, last):
+    """Update the pools first..last-1 once.
 
     Parameters
     ----------
     state : RlsState
     held : int
-        Updates held back so far (the same for all neurons); when it reaches B with this one, all are applied.
-    rho : float32
+        Updates held back so far (the same for all pools); when it reaches B with this one, all are applied.
+    rho : float
         Decay of the traces since the last update, exactly the factor the simulator multiplied them with.
-    pre : (neuron, input - ff) int32
+    pre : (pool, input - ff) int32
         Presynaptic neuron of each recurrent input.
-    trace, ff_trace : (all neurons,), (ff,) float32
-        Presynaptic traces now.
-    bias : (neuron,) float32
+    signals : Signals
+    bias : (neuron,)
         Other currents minus the target.
+    rule : RuleOptions
 
     Returns
     -------
     int
-        First neuron whose r'k is negative or not finite (P is no longer positive definite), or -1.
+        First neuron whose r'k is negative (P is no longer positive definite) or whose r'k or error is not finite, or -1.
 
     """
-    n_ff = ff_trace.shape[0]
-    n_inputs = state.q.shape[1]
-    rank = state.g.shape[1]
-    one = state.q.dtype.type(1.0)
-    changed = np.empty(n_inputs, np.int64)
-    delta = np.empty(n_inputs, state.q.dtype)
-    k = np.empty(n_inputs, state.q.dtype)
-    for n in range(first, last):
-        r, q, g, h, w = state.r[n], state.q[n], state.g[n], state.h[n], state.weights[n]
-        n_changed = 0
-        for j in range(n_inputs):
-            now = ff_trace[j] if j < n_ff else trace[pre[n, j - n_ff]]
-            d = now - rho * r[j]
-            r[j] = now
-            if d != 0:
-                changed[n_changed] = j
-                delta[n_changed] = d
-                n_changed += 1
-        for i in range(n_inputs):
-            q[i] *= rho
-        for i in range(held):
-            h[i] *= rho
-        for m in range(n_changed):
-            j = changed[m]
-            _axpy(delta[m], state.p[n, j], q)
-            for i in range(held):
-                h[i] = fma(delta[m], g[i, j], h[i])
-        k[:] = q
-        for i in range(held):
-            _axpy(-h[i], g[i], k)
-        rk = _dot(r, k)
+    q, g, h = state.q, state.g, state.h
+    width, rank = q.shape[1], h.shape[1]
+    n_inputs = signals.ff_trace.shape[0] + pre.shape[1]
+    one = q.dtype.type(1.0)
+    changed, delta = np.empty(n_inputs + 1, np.int64), np.empty(n_inputs + 1, q.dtype)
+    r, k = np.zeros(width, q.dtype), np.zeros(width, q.dtype)
+    for pool in range(first, last):
+        count = _changed_inputs(signals, pre, pool, changed, delta)
+        gather_traces(signals, pre, pool, r)
+        scale_row(rho, q, pool * width, width)
+        add_columns(state.p, state.scale, pool, n_inputs, changed, delta, count, q)
+        _follow_held(g, h, pool, held, rho, changed, delta, count)
+        _subtract_held(q, pool * width, g, h, pool, held, k, 0)
+        rk = dot(r, 0, k, 0, width)
+        neuron = pool * rule.pool_size
         if not (rk >= 0 and np.isfinite(rk)):
-            return n
+            return neuron
         c = one / (one + rk)
-        root = np.sqrt(c)
-        _axpy(-c * (_dot(w, r) + bias[n]), k, w)
-        for i in range(n_inputs):
-            g[held, i] = root * k[i]
-        h[held] = root * rk
+        bad = update_pool(state.weights, pool, r, k, c, bias, n_inputs, rule)
+        if bad >= 0:
+            return bad
+        _hold_back(g, h, pool, held, k, c, rk)
         if held + 1 == rank:
-            _flush(state.p[n], q, g, h, rank)
+            apply_held(state.p, state.scale, pool, n_inputs, g, rank)
+            _subtract_held(q, pool * width, g, h, pool, rank, q, pool * width)
     return -1
 
 
 @njit(nogil=True, cache=True)
-def flush(state, held, first, last):
-    """Apply the held-back updates of neurons first..last-1 (at the end of a trial)."""
-    for n in range(first, last):
-        _flush(state.p[n], state.q[n], state.g[n], state.h[n], held)
-
-
-@njit(nogil=True, cache=True)
-def refresh_fixed(fixed, weights, row, slot, offset, scale):
-    """Copy weights (neuron, input) into the simulator's fixed-point table by presynaptic neuron."""
-    for k in range(fixed.shape[0]):
-        fixed[k] = np.int64(np.rint(np.float64(weights[row[k], slot[k] + offset]) * scale))
+def flush(state, held, n_inputs, first, last):
+    """Apply what the pools first..last-1 hold back (at the end of a trial)."""
+    for pool in range(first, last):
+        apply_held(state.p, state.scale, pool, n_inputs, state.g, held)

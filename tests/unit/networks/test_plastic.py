@@ -31,6 +31,16 @@ def test_pools_and_degrees(exc_sources: str, trained: np.ndarray) -> None:
     assert (pre != trained[:, None]).all()
 
 
+def test_consecutive_neurons_share_the_inputs_drawn_for_the_first() -> None:
+    alone, shared = draw(), draw(pool_size=4)
+    assert shared.shape == alone.shape
+    np.testing.assert_array_equal(shared[0], alone[0])
+    for first in range(0, len(TRAINED), 4):
+        assert (shared[first : first + 4] == shared[first]).all()
+        assert TRAINED[first] not in shared[first]
+    assert len(np.unique(shared, axis=0)) == -(-len(TRAINED) // 4)
+
+
 def test_all_of_a_pool_is_used() -> None:
     """With one less than the pool, every other neuron of the pool is an input."""
     pre = draw(inputs_exc=29)

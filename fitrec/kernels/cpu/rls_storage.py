@@ -1,0 +1,198 @@
+"""The two things the event-driven RLS does with a stored P, for each way to store it.
+
+``add_columns``: q += sum_m delta_m P[:, changed_m]. ``apply_held``: P -= sum_i g_i g_i'. With packed P the bits are those of full
+P, because every element is summed in the same order.
+"""
+
+import numpy as np
+from numba import njit, types
+from numba.extending import overload
+
+from fitrec.kernels.cpu.math import fma
+from fitrec.kernels.cpu.rls_state import CODE_ONE
+from fitrec.kernels.cpu.simd import WIDTH, load, prefetch, spread, store, vfma, vfnma, vmul
+
+ROWS = 4  # of P worked on together: they share the loads of q or g
+
+
+def add_columns(p, scale, pool, n_inputs, changed, delta, count, q):
+    """Add sum_m delta[m] P[:, changed[m]] of one pool to its q; `changed` ascends."""
+
+
+def apply_held(p, scale, pool, n_inputs, g, held):
+    """Subtract sum_i g_i g_i' from one P, over the `held` updates held back."""
+
+
+@njit(inline="always")
+def _add_rows(p, row0, row1, row2, row3, delta, m, first, last, y, y_start):
+    """y[first:last] += four rows of P, which begin at row0..row3, times delta[m:m+4]."""
+    d0, d1, d2, d3 = spread(delta, m), spread(delta, m + 1), spread(delta, m + 2), spread(delta, m + 3)
+    for b in range(first, last, WIDTH):
+        x = vfma(d0, load(p, row0 + b), load(y, y_start + b))
+        x = vfma(d1, load(p, row1 + b), x)
+        x = vfma(d2, load(p, row2 + b), x)
+        store(y, y_start + b, vfma(d3, load(p, row3 + b), x))
+
+
+@njit(inline="always")
+def _add_row(p, row, delta, m, first, last, y, y_start):
+    d = spread(delta, m)
+    for b in range(first, last, WIDTH):
+        store(y, y_start + b, vfma(d, load(p, row + b), load(y, y_start + b)))
+
+
+@njit(nogil=True)
+def _add_columns_full(p, scale, pool, n_inputs, changed, delta, count, q):
+    width = q.shape[1]
+    start, whole = pool * n_inputs * width, count // ROWS * ROWS
+    for m in range(0, whole, ROWS):
+        row0, row1 = start + changed[m] * width, start + changed[m + 1] * width
+        row2, row3 = start + changed[m + 2] * width, start + changed[m + 3] * width
+        _add_rows(p, row0, row1, row2, row3, delta, m, 0, width, q, pool * width)
+    for m in range(whole, count):
+        _add_row(p, start + changed[m] * width, delta, m, 0, width, q, pool * width)
+
+
+@njit(inline="always")
+def _subtract_tile(p, at, stride, g, g_a, g_b, held):
+    """Apply the held-back updates to 4 rows and 16 columns."""
+    prefetch(p, at + 4 * stride)
+    prefetch(p, at + 5 * stride)
+    prefetch(p, at + 6 * stride)
+    prefetch(p, at + 7 * stride)
+    x0, x1, x2, x3 = load(p, at), load(p, at + stride), load(p, at + 2 * stride), load(p, at + 3 * stride)
+    for i in range(0, held * WIDTH, WIDTH):
+        v = load(g, g_b + i)
+        x0 = vfnma(spread(g, g_a + i), v, x0)
+        x1 = vfnma(spread(g, g_a + i + 1), v, x1)
+        x2 = vfnma(spread(g, g_a + i + 2), v, x2)
+        x3 = vfnma(spread(g, g_a + i + 3), v, x3)
+    store(p, at, x0)
+    store(p, at + stride, x1)
+    store(p, at + 2 * stride, x2)
+    store(p, at + 3 * stride, x3)
+
+
+@njit(inline="always")
+def _subtract_row(p, at, g, g_a, g_b, held):
+    x = load(p, at)
+    for i in range(0, held * WIDTH, WIDTH):
+        x = vfnma(spread(g, g_a + i), load(g, g_b + i), x)
+    store(p, at, x)
+
+
+@njit(nogil=True)
+def _apply_held_full(p, scale, pool, n_inputs, g, held):
+    width, block = p.shape[2], g.shape[2] * WIDTH
+    g_start, whole = pool * g.shape[1] * block, n_inputs // ROWS * ROWS
+    for a in range(0, whole, ROWS):
+        row, g_a = (pool * n_inputs + a) * width, g_start + a // WIDTH * block + a % WIDTH
+        for b in range(0, width, WIDTH):
+            _subtract_tile(p, row + b, width, g, g_a, g_start + b // WIDTH * block, held)
+    for a in range(whole, n_inputs):
+        row, g_a = (pool * n_inputs + a) * width, g_start + a // WIDTH * block + a % WIDTH
+        for b in range(0, width, WIDTH):
+            _subtract_row(p, row + b, g, g_a, g_start + b // WIDTH * block, held)
+
+
+@njit(inline="always")
+def _packed_row(a, width):
+    """Offset in a packed P of where column 0 of row a would be."""
+    block = a // WIDTH
+    return WIDTH * (block * width - WIDTH // 2 * block * (block - 1)) + a % WIDTH * (width - WIDTH * block) - WIDTH * block
+
+
+@njit(nogil=True)
+def _add_columns_packed(p, scale, pool, n_inputs, changed, delta, count, q):
+    width = q.shape[1]
+    start, q_start = pool * p.shape[1], pool * width
+    for m in range(count):
+        j = changed[m]
+        _add_row(p, start + _packed_row(j, width), delta, m, j // WIDTH * WIDTH, width, q, q_start)
+    first = 0  # of the changed inputs beyond the diagonal block
+    for a in range(n_inputs):
+        beyond = a // WIDTH * WIDTH + WIDTH
+        while first < count and changed[first] < beyond:
+            first += 1
+        if first == count:
+            break
+        row, total = _packed_row(a, width), q[pool, a]
+        for m in range(first, count):
+            total = fma(delta[m], p[pool, row + changed[m]], total)
+        q[pool, a] = total
+
+
+@njit(nogil=True)
+def _apply_held_packed(p, scale, pool, n_inputs, g, held):
+    width, block = g.shape[1] * WIDTH, g.shape[2] * WIDTH
+    start, g_start, whole = pool * p.shape[1], pool * g.shape[1] * block, n_inputs // ROWS * ROWS
+    for a in range(0, whole, ROWS):
+        row, first = start + _packed_row(a, width), a // WIDTH * WIDTH
+        g_a = g_start + a // WIDTH * block + a % WIDTH
+        for b in range(first, width, WIDTH):
+            _subtract_tile(p, row + b, width - first, g, g_a, g_start + b // WIDTH * block, held)
+    for a in range(whole, n_inputs):
+        row, g_a = start + _packed_row(a, width), g_start + a // WIDTH * block + a % WIDTH
+        for b in range(a // WIDTH * WIDTH, width, WIDTH):
+            _subtract_row(p, row + b, g, g_a, g_start + b // WIDTH * block, held)
+
+
+@njit(nogil=True)
+def _add_columns_int16(p, scale, pool, n_inputs, changed, delta, count, q):
+    """P[a, b] = scale[a] scale[b] code[a, b] / CODE_ONE."""
+    width = q.shape[1]
+    start, whole = pool * n_inputs * width, count // ROWS * ROWS
+    total, scaled = np.zeros(width, q.dtype), np.empty(count, q.dtype)
+    for m in range(count):
+        scaled[m] = delta[m] * scale[pool, changed[m]] * q.dtype.type(1.0 / CODE_ONE)
+    for m in range(0, whole, ROWS):
+        row0, row1 = start + changed[m] * width, start + changed[m + 1] * width
+        row2, row3 = start + changed[m + 2] * width, start + changed[m + 3] * width
+        _add_rows(p, row0, row1, row2, row3, scaled, m, 0, width, total, 0)
+    for m in range(whole, count):
+        _add_row(p, start + changed[m] * width, scaled, m, 0, width, total, 0)
+    for b in range(0, width, WIDTH):
+        at = pool * width + b
+        store(q, at, vfma(load(scale, at), load(total, b), load(q, at)))
+
+
+@njit(nogil=True)
+def _apply_held_int16(p, scale, pool, n_inputs, g, held):
+    width, block, one = g.shape[1] * WIDTH, g.shape[2] * WIDTH, scale.dtype.type(1.0)
+    start, g_start = pool * n_inputs * width, pool * g.shape[1] * block
+    old, inverse = np.zeros(width, scale.dtype), np.zeros(width, scale.dtype)
+    for a in range(n_inputs):
+        old[a] = scale[pool, a] * scale.dtype.type(1.0 / np.sqrt(CODE_ONE))
+        diagonal = scale[pool, a] * scale[pool, a]
+        for i in range(held):
+            value = g[pool, a // WIDTH, i, a % WIDTH]
+            diagonal = fma(-value, value, diagonal)
+        scale[pool, a] = np.sqrt(diagonal)
+        inverse[a] = scale.dtype.type(np.sqrt(CODE_ONE)) * (one / scale[pool, a])
+    for a in range(n_inputs):
+        row, g_a = start + a * width, g_start + a // WIDTH * block + a % WIDTH
+        before, after = spread(old, a), spread(inverse, a)
+        for b in range(0, width, WIDTH):
+            g_b = g_start + b // WIDTH * block
+            x = vmul(vmul(before, load(old, b)), load(p, row + b))
+            for i in range(0, held * WIDTH, WIDTH):
+                x = vfnma(spread(g, g_a + i), load(g, g_b + i), x)
+            store(p, row + b, vmul(vmul(after, load(inverse, b)), x))
+
+
+def _choose(p, full, packed, int16):
+    if p.dtype == types.int16:
+        return int16
+    return packed if p.ndim == 2 else full
+
+
+@overload(add_columns)
+def _add_columns(p, scale, pool, n_inputs, changed, delta, count, q):
+    chosen = _choose(p, _add_columns_full, _add_columns_packed, _add_columns_int16)
+    return lambda p, scale, pool, n_inputs, changed, delta, count, q: chosen(p, scale, pool, n_inputs, changed, delta, count, q)
+
+
+@overload(apply_held)
+def _apply_held(p, scale, pool, n_inputs, g, held):
+    chosen = _choose(p, _apply_held_full, _apply_held_packed, _apply_held_int16)
+    return lambda p, scale, pool, n_inputs, g, held: chosen(p, scale, pool, n_inputs, g, held)

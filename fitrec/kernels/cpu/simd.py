@@ -1,0 +1,200 @@
+"""Vectors of 16 numbers for numba: what the auto-vectoriser cannot be trusted with (register blocking, possible aliasing).
+
+A vector lives in registers only, inside one compiled function. Everything is element by element and in a stated order, so the
+bits are the same whatever vector width the processor has. Arrays are read and written at offsets into their flat memory; there is
+no bounds check.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
+
+WIDTH = 16
+
+
+class Vector(types.Type):  # type: ignore[misc]  # numba is not typed
+    """Sixteen float32 or float64."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+        super().__init__(name=f"Vector({dtype})")
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, kind: Vector) -> None:
+        element = ir.FloatType() if kind.dtype == types.float32 else ir.DoubleType()
+        super().__init__(manager, kind, ir.VectorType(element, WIDTH))
+
+
+def _element_pointer(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.gep(data, [offset])
+
+
+def _is_float_array(array: Any) -> bool:
+    return isinstance(array, types.Array) and array.layout == "C" and isinstance(array.dtype, types.Float)
+
+
+def _vector_intrinsic(builder: Any, name: str, args: Any) -> Any:
+    vector = args[0].type
+    suffix = {"float": "f32", "double": "f64"}[str(vector.element)]
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(vector, [vector] * len(args)), f"{name}.v{WIDTH}{suffix}"
+    )
+    return builder.call(function, args)
+
+
+def _to_int16(builder: Any, value: Any) -> Any:
+    vector = ir.VectorType(ir.IntType(16), WIDTH)
+    kind = ir.FunctionType(vector, [value.type])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.fptosi.sat.v{WIDTH}i16.v{WIDTH}f32"), [value])
+
+
+@intrinsic
+def load(typingctx: Any, array: Any, offset: Any) -> Any:
+    """Sixteen elements of the flat array from `offset`; int16 becomes float32."""
+    short = isinstance(array, types.Array) and array.dtype == types.int16
+    if not (short or _is_float_array(array)):
+        return None
+    vector = Vector(types.float32 if short else array.dtype)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _element_pointer(context, builder, signature.args[0], args[0], args[1])
+        element = pointer.type.pointee
+        value = builder.load(builder.bitcast(pointer, ir.VectorType(element, WIDTH).as_pointer()), align=_element_bytes(element))
+        return builder.sitofp(value, ir.VectorType(ir.FloatType(), WIDTH)) if short else value
+
+    return vector(array, types.intp), codegen
+
+
+@intrinsic
+def store(typingctx: Any, array: Any, offset: Any, value: Any) -> Any:
+    """Write sixteen elements; into int16 they are rounded to the nearest (ties to even), and kept within its range."""
+    short = isinstance(array, types.Array) and array.dtype == types.int16
+    if not isinstance(value, Vector) or not (short or _is_float_array(array)):
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _element_pointer(context, builder, signature.args[0], args[0], args[1])
+        element = pointer.type.pointee
+        out = args[2]
+        if short:
+            out = _to_int16(builder, _vector_intrinsic(builder, "llvm.rint", [out]))
+        vector = builder.bitcast(pointer, ir.VectorType(element, WIDTH).as_pointer())
+        builder.store(out, vector, align=_element_bytes(element))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, value), codegen
+
+
+def _element_bytes(element: Any) -> int:
+    """Size of an LLVM element type in bytes."""
+    return {"float": 4, "double": 8, "i16": 2}[str(element)]
+
+
+def _repeat(builder: Any, value: Any) -> Any:
+    undefined = ir.Constant(ir.VectorType(value.type, WIDTH), ir.Undefined)
+    one = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
+    return builder.shuffle_vector(one, undefined, mask)
+
+
+@intrinsic
+def broadcast(typingctx: Any, value: Any) -> Any:
+    """Sixteen times the same number."""
+    if not isinstance(value, types.Float):
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _repeat(builder, args[0])
+
+    return Vector(value)(value), codegen
+
+
+@intrinsic
+def spread(typingctx: Any, array: Any, offset: Any) -> Any:
+    """Sixteen times the element of the flat array at `offset`."""
+    if not _is_float_array(array):
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _repeat(builder, builder.load(_element_pointer(context, builder, signature.args[0], args[0], args[1])))
+
+    return Vector(array.dtype)(array, types.intp), codegen
+
+
+@intrinsic
+def vfma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
+    """Return a * b + c with one rounding."""
+    if not (isinstance(a, Vector) and a == b == c):
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _vector_intrinsic(builder, "llvm.fma", args)
+
+    return a(a, a, a), codegen
+
+
+@intrinsic
+def vfnma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
+    """Return c - a * b with one rounding."""
+    if not (isinstance(a, Vector) and a == b == c):
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        a, b, c = args
+        return _vector_intrinsic(builder, "llvm.fma", [builder.fneg(a), b, c])
+
+    return a(a, a, a), codegen
+
+
+@intrinsic
+def vmul(typingctx: Any, a: Any, b: Any) -> Any:
+    """Return a * b."""
+    if not (isinstance(a, Vector) and a == b):
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fmul(*args)
+
+    return a(a, a), codegen
+
+
+@intrinsic
+def vsum2(typingctx: Any, low: Any, high: Any) -> Any:
+    """Sum of 32 lanes (the second sixteen are `high`) by a fixed tree: lane i plus lane i + 16, then + 8, + 4, + 2, + 1."""
+    if not (isinstance(low, Vector) and low == high):
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        value = builder.fadd(args[0], args[1])
+        width = WIDTH // 2
+        while width:
+            rotated = [(i + width) % WIDTH for i in range(WIDTH)]
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), rotated)
+            value = builder.fadd(value, builder.shuffle_vector(value, value, mask))
+            width //= 2
+        return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
+
+    return low.dtype(low, low), codegen
+
+
+@intrinsic
+def prefetch(typingctx: Any, array: Any, offset: Any) -> Any:
+    """Ask for the cache line of an element of the flat array."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = builder.bitcast(
+            _element_pointer(context, builder, signature.args[0], args[0], args[1]), ir.IntType(8).as_pointer()
+        )
+        i32 = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, i32, i32, i32])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
+        builder.call(function, [pointer, ir.Constant(i32, 0), ir.Constant(i32, 2), ir.Constant(i32, 1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), codegen
