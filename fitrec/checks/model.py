@@ -147,4 +147,5 @@ def fit_sizes(context: Context, targets: Targets) -> "FitSizes":
         n_conditions=len(targets.condition_names),
         n_bins=targets.n_bins,
         stimulus_steps=round(stimulus.duration_ms / network.dt_ms) if stimulus.sd > 0 else 0,
+        pool_size=plastic.pool_size,
     )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fitrec.kernels.cpu import lif
+from fitrec.kernels.cpu.rls_state import p_bytes, padded
+from fitrec.learn.rls_learner import STATIC_TRIALS, chosen_rank
 from fitrec.learn.statistics_form import Sizes, gathered_bytes, is_shared, require_room, shared_bytes
 from fitrec.learn.trial_sums import trials_together
 from fitrec.networks.network import Network
@@ -30,6 +32,8 @@ class FitSizes:
         Neurons that are plastic input to some trained neuron.
     stimulus_steps : int
         Steps of the frozen stimulus; 0 without one.
+    pool_size : int
+        Trained neurons that share their plastic inputs.
 
     """
 
@@ -42,6 +46,7 @@ class FitSizes:
     n_conditions: int
     n_bins: int
     stimulus_steps: int
+    pool_size: int = 1
 
     @classmethod
     def of(cls, network: Network, n_bins: int) -> "FitSizes":
@@ -56,6 +61,7 @@ class FitSizes:
             n_conditions=network.n_conditions,
             n_bins=n_bins,
             stimulus_steps=network.window_start_step - network.stimulus_start_step if network.stimulus_sd > 0 else 0,
+            pool_size=network.plastic_pool_size,
         )
 
 
@@ -100,10 +106,13 @@ def ridge_parts(s: FitSizes, *, trials: tuple[int, ...], gram: str, memory_bytes
     return {**parts, "traces": gathered_bytes(sizes, memory_bytes)}
 
 
-def rls_parts(s: FitSizes, *, rank: int) -> Parts:
-    """Count what recursive least squares needs besides: P of every neuron, and the updates held back."""
-    n_inputs = s.n_inputs + s.n_ff
+def rls_parts(s: FitSizes, *, rank: int | str, storage: str) -> Parts:
+    """Count what recursive least squares needs besides: P of every pool, the updates held back, the static current's trials."""
+    n_inputs, pools = s.n_inputs + s.n_ff, -(-s.n_trained // s.pool_size)
+    row = 4 * padded(n_inputs)
+    held_back = pools * (row * (chosen_rank(rank, n_inputs) + 1) + 4 * s.n_inputs)
     return {
-        "P": 4 * s.n_trained * n_inputs**2,
-        "held-back updates": 4 * s.n_trained * n_inputs * (rank + 4),
+        "P": pools * p_bytes(n_inputs, storage),
+        "held-back updates": held_back + 3 * s.n_trained * row,
+        "records of untrained trials": 10 * STATIC_TRIALS * s.n_bins * s.n_neurons,
     }

@@ -7,12 +7,11 @@ from fitrec.errors import TrainingError
 from fitrec.kernels.cpu import lif
 from fitrec.kernels.reference.rls import initial_p
 from fitrec.learn.drive_targets import DriveTargets, measure_static_current
-from fitrec.learn.rls_learner import CpuLearner, LearnerOptions, automatic_rank
+from fitrec.learn.rls_learner import STATIC_TRIALS, CpuLearner, LearnerOptions, chosen_rank
 from fitrec.learn.rule import Arrays, LoopResult, Problem, require_finite_targets
 from fitrec.networks.weights import Weights
 from fitrec.simulate.threads import available_threads
 
-STATIC_TRIALS = 4
 FIRST_STATIC_TRIAL = 600_000
 
 
@@ -57,7 +56,7 @@ class Rls:
         )
         start = np.concatenate([self.weights.feed_forward[0], self.weights.plastic], axis=1)
         options = LearnerOptions(
-            rank=automatic_rank(start.shape[1]) if rank == "auto" else int(rank),
+            rank=chosen_rank(rank, start.shape[1]),
             storage=p_storage,
             pool_size=network.plastic_pool_size,
             dale=dale,

@@ -12,7 +12,7 @@ from fitrec.kernels.cpu.rls_state import RuleOptions, Signals, new_state
 from fitrec.learn.rule import Arrays
 from fitrec.simulate.threads import available_threads, thread_map
 
-STORAGES = ("full", "packed", "int16")
+STATIC_TRIALS = 4  # of the untrained network, for its average static current
 
 
 class LearnerOptions(NamedTuple):
@@ -43,6 +43,11 @@ def automatic_rank(n_inputs: int) -> int:
     A step moves 2 L^2 / B numbers for the held-back updates of P and B L / 2 for those held back; both are small at B = sqrt(L).
     """
     return 8 * max(1, round(math.sqrt(n_inputs) / 8))
+
+
+def chosen_rank(rank: int | str, n_inputs: int) -> int:
+    """Return the rank that a configuration asks for."""
+    return automatic_rank(n_inputs) if rank == "auto" else int(rank)
 
 
 class CpuLearner:

@@ -26,7 +26,7 @@ def plan(sizes: FitSizes, config: TrainConfig, threads: int) -> Parts:
     """Bytes that a training needs, part by part."""
     parts = shared_parts(sizes, threads)
     if config.rule == "rls":
-        return parts | rls_parts(sizes, rank=config.rls.rank)
+        return parts | rls_parts(sizes, rank=config.rls.rank, storage=config.rls.p_storage)
     ridge = config.ridge
     return parts | ridge_parts(
         sizes,
@@ -95,6 +95,10 @@ def dry_run(network: Path, targets: Path, config: TrainConfig, threads: int) -> 
 def _alternatives(config: TrainConfig) -> Iterator[tuple[str, TrainConfig]]:
     """List changes of the configuration that take less memory, in words."""
     if config.rule == "rls":
+        if config.rls.p_storage == "full":
+            for storage in ("packed", "int16"):
+                rls = config.rls.model_copy(update={"p_storage": storage})
+                yield f"train.rls.p_storage: {storage}", config.model_copy(update={"rls": rls})
         yield "train.rule: ridge, which keeps no P,", config.model_copy(update={"rule": "ridge"})
         return
     ridge = config.ridge

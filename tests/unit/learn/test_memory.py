@@ -56,8 +56,10 @@ def network() -> Network:
         {"rule": "ridge", "ridge": {**RIDGE, "gram": "shared"}},
         {"rule": "ridge", "ridge": {**RIDGE, "gram": "gathered"}},
         {"rule": "rls", "rls": {"loops": 1}},
+        {"rule": "rls", "rls": {"loops": 1, "p_storage": "packed"}},
+        {"rule": "rls", "rls": {"loops": 1, "p_storage": "int16"}},
     ],
-    ids=["shared", "gathered", "rls"],
+    ids=["shared", "gathered", "rls", "packed", "16 bits"],
 )
 def test_the_plan_is_what_is_allocated(network: Network, settings: dict[str, Any]) -> None:
     config, targets = TrainConfig.model_validate(settings), tiny_targets(n_units=400)
@@ -92,8 +94,8 @@ def test_a_training_that_cannot_fit_names_what_would() -> None:
         train_memory.require_memory(SIZES, shared, 2, available=16_000_000_000)
     rls = TrainConfig.model_validate({"rule": "rls"})
     million = replace(SIZES, n_neurons=10**6, n_pool=10**6, n_trained=10**6, n_inputs=90, n_bins=100, stimulus_steps=0)
-    with pytest.raises(TrainingError, match=r"32\.40 GB of it for P\), but there are 40\.00;"):
-        train_memory.require_memory(million, rls, 2, available=40_000_000_000)
+    with pytest.raises(TrainingError, match=r"34\.56 GB of it for P\), but there are 45\.00; .*p_storage: int16"):
+        train_memory.require_memory(million, rls, 2, available=45_000_000_000)
     with pytest.raises(TrainingError, match=r"use fewer neurons"):
         train_memory.require_memory(million, rls, 2, available=1_000_000_000)
     assert train_memory.require_memory(SIZES, shared, 2, available=10**12)
