@@ -99,7 +99,9 @@ class Rls:
         """Run one trial with learning; returns the spikes of every neuron in the window."""
         problem, simulator = self._problem, self._problem.simulator
         network, learner, n_ff = simulator.network, self._learner, self._n_ff
-        learner.begin_trial(np.concatenate([self.weights.feed_forward[condition], self.weights.plastic], axis=1), network.n_neurons)
+        learner.begin_trial(
+            np.concatenate([self.weights.feed_forward[condition], self.weights.plastic], axis=1), network.n_neurons
+        )
         threads = problem.threads or available_threads()
         wiring = simulator.wiring(self.weights, condition, threads, learned=learner.padded_weights)
         state = simulator.initial_state(condition, index)
