@@ -141,18 +141,21 @@ def test_what_does_not_fit_is_refused(memory: int, what: str) -> None:
         records(small_network(), HostDevice(memory=memory), [0])
 
 
-def test_the_device_state_goes_on_from_span_to_span(device: Any) -> None:
-    """Chunks run one launch at a time, as learning does, equal chunks of one launch."""
-    network = small_network(n_ff=9, sigma=0.3)
-    simulator = Simulator(network, device)
-    setting, wiring = simulator.device_setting(1, CHUNK), simulator.device_wiring(random_weights(network), 1)
-    expected = records(network, None, [2])[0]
-    batch = lif.Batch(device, setting, wiring, np.array([2]))
-    nothing = lif.new_output(device, 1, 0, network.n_neurons, 9)
-    batch.advance(0, 1, network.window_start_step, nothing)
-    for chunk in range(6):
-        output = lif.new_output(device, 1, 1, network.n_neurons, 9)
-        batch.advance(network.window_start_step + chunk * CHUNK, 1, CHUNK, output)
-        np.testing.assert_array_equal(device.to_host(output.counts)[0, 0], expected.counts[chunk])
-        np.testing.assert_array_equal(device.to_host(batch.state.trace)[0], expected.traces[chunk])
-        np.testing.assert_array_equal(device.to_host(batch.state.ff_trace)[0], expected.ff_traces[chunk])
+@pytest.mark.parametrize("case", ["everything", "exact", "I neurons of their own"])
+def test_every_state_variable_equals_numba(case: str, device: Any) -> None:
+    """Also those that no trial records; chunks run one launch at a time, as learning does."""
+    network = small_network(**CASES[case])
+    simulator, weights, start = Simulator(network, device), random_weights(network), network.window_start_step
+    wiring, state, power = simulator.wiring(weights, 1), simulator.initial_state(1, 2), simulator.trace_power(start)
+    batch = lif.Batch(device, simulator.device_setting(1, CHUNK), simulator.device_wiring(weights, 1), np.array([2]))
+    np.testing.assert_array_equal(device.to_host(batch.state.v)[0], state.v)
+    for chunk in range(-1, 2):
+        step, n_steps = (0, start) if chunk < 0 else (start + chunk * CHUNK, CHUNK)
+        counts = np.zeros(network.n_neurons, np.uint16)
+        simulator.advance(wiring, state, 1, network.drive, step, n_steps, trial=2, power=power, counts=counts)
+        output = lif.new_output(device, 1, 1, network.n_neurons, network.n_feed_forward)
+        batch.advance(step, 1, n_steps, output)
+        np.testing.assert_array_equal(device.to_host(output.counts)[0, 0], counts)
+        for name in ("v", "u_static", "u_plastic", "refractory", "trace", "ff_trace"):
+            found = device.to_host(getattr(batch.state, name))[0]
+            np.testing.assert_array_equal(found, getattr(state, name), err_msg=name, strict=True)
