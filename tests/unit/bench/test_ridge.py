@@ -33,7 +33,7 @@ def test_figures_of_the_command(tmp_path: Path) -> None:
     assert figures["benchmark"] == "ridge"
     assert (figures["neurons"], figures["inputs"], figures["solved"]) == (120, 12, 30)
     assert figures["samples"] == 600  # whole trials of 150
-    assert figures["seconds_all"] == pytest.approx(4 * figures["seconds"])
+    assert figures["cpu_seconds_all"] == pytest.approx(4 * figures["cpu_seconds"])
     assert 0 < figures["percent_of_peak"] < 100
     assert figures["statistics_gb"] == pytest.approx(120 * 4 * 304e-9, rel=0.01)
 
