@@ -36,7 +36,9 @@ class Ridge(Section):
         8.0, gt=0, description="Memory for the statistics of the traces; 'gathered' keeps the newest trials that fit into it."
     )
     trace_bits: Literal[16, 32] = Field(
-        16, description="Precision of gathered traces: 16 moves the weights by about 1e-5 of the largest and halves the memory."
+        16,
+        description="Precision of gathered traces: 16 halves the memory and moves the weights by about 1e-5 of the largest with "
+        "128 inputs, 2e-4 with 1,000.",
     )
 
 
