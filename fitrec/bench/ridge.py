@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fitrec.bench.machine import peak_flops
 from fitrec.errors import ConfigError
 from fitrec.learn.least_squares import Penalties, Statistics, solve
 from fitrec.learn.statistics_form import Sizes, is_shared, make_statistics
 from fitrec.networks.plastic import plastic_inputs
-from fitrec.simulate.threads import thread_map
 
 BINS, BIN_MS, TAU_MS = 150, 20.0, 150.0  # a trial of the Neuropixels fit of TrainSpikingNet
 PENALTIES = Penalties(plastic=0.05, row_sum=0.0, feed_forward=0.05)
@@ -99,9 +99,9 @@ def run(
     phase = rng.random(count)
     target = 0.3 * np.sin(2 * np.pi * (np.arange(BINS)[None, :, None] / BINS - phase))
     initial = np.where(np.arange(inputs) < inputs_exc, 1.25, -1.25).astype(np.float32) * np.ones((count, 1), np.float32)
-    peak = _peak_flops(threads)
+    peak = peak_flops(threads)
     seconds, cpu_seconds, plastic = _time_solve(statistics, target, pre, initial, inputs_exc, threads)
-    peak = max(peak, _peak_flops(threads))
+    peak = max(peak, peak_flops(threads))
     n_samples = trials * BINS
     flops = count * (n_samples * inputs * (inputs + 1) + inputs**3 / 3 + 2 * n_samples * inputs)
     shared = is_shared(sizes, gram, memory_gb * 1e9)
@@ -156,22 +156,6 @@ def _time_solve(
         if taken[-1][0] > LONG_S:
             break
     return min(wall for wall, _ in taken), min(cpu for _, cpu in taken), plastic
-
-
-def _peak_flops(threads: int) -> float:
-    """Operations per second and core of float32 matrix products on all threads at once."""
-    size, repeats = 1024, 3
-    a = np.ones((size, size), np.float32)
-
-    def multiply(_: int) -> None:
-        a @ a.T.copy()
-
-    best = np.inf
-    for _ in range(3):
-        start = time.process_time()
-        thread_map(multiply, range(repeats * threads), threads)
-        best = min(best, time.process_time() - start)
-    return 2.0 * size**3 * repeats * threads / best
 
 
 def _error(

@@ -17,6 +17,7 @@ EXAMPLES
   fitrec bench simulate --neurons 10000 --out-degree 1024 --rate-hz 5 --threads 1
   fitrec bench loop --preset sinusoid-10k --threads 2 --json loop.json
   fitrec bench loop --preset million --neurons 20000
+  fitrec bench rls --neurons 800 --inputs 400 --rate-hz 5 --updates 96 --json rls.json
   fitrec bench ridge --neurons 66002 --inputs 128 --samples 3000 --json ridge.json
 """
 
@@ -85,6 +86,27 @@ def ridge(json_file: Path | None, threads: int | None, trace_bits: str, **given:
     from fitrec.bench.ridge import run
 
     _finish("ridge", run(trace_bits=int(trace_bits), threads=threads, **given), json_file, device="cpu", threads=threads)
+
+
+@command.command()
+@click.option("--neurons", type=click.IntRange(min=1), default=2000, show_default=True, help="Number of learning neurons.")
+@click.option("--inputs", type=click.IntRange(min=1), default=400, show_default=True, help="Plastic inputs per neuron.")
+@click.option("--rate-hz", type=float, default=5.0, show_default=True, help="Rate of the Poisson inputs.")
+@click.option("--updates", type=click.IntRange(min=1), default=96, show_default=True, help="Learning steps.")
+@click.option("--every-ms", type=float, default=10.0, show_default=True, help="Time between learning steps in ms.")
+@click.option("--rank", type=click.IntRange(min=1), help="Updates of P held back; chosen from the inputs without it.")
+@click.option("--storage", type=click.Choice(["full", "packed", "int16"]), default="full", show_default=True, help="Form of P.")
+@options.threads
+@options.device
+@_json
+def rls(device: str, threads: int | None, json_file: Path | None, **given: Any) -> None:
+    """Time one learning step of recursive least squares: dense in two passes, in one, and driven by spikes."""
+    if device != "auto" and resolve_device(device) != "cpu":
+        raise ConfigError(f"--device {device}: 'bench rls' measures the online rule, which learns on the CPU; use --device cpu.")
+    threads = resolve_threads(threads)
+    from fitrec.bench.rls import run
+
+    _finish("rls", run(threads=threads, **given), json_file, device="cpu", threads=threads)
 
 
 def _finish(name: str, figures: Mapping[str, Any], json_file: Path | None, *, device: str, threads: int) -> None:

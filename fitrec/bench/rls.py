@@ -1,0 +1,210 @@
+"""One step of recursive least squares for all neurons: two dense passes over P, one fused pass, and the event-driven form.
+
+Inputs are Poisson neurons whose traces decay with 150 ms; targets are random. Every form sees the same samples. Times are medians
+over groups of as many updates as the event-driven form holds back, so that each group holds one update of P.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from fitrec.bench.machine import copy_bandwidth, peak_flops
+from fitrec.errors import ConfigError
+from fitrec.kernels.cpu import rls_dense
+from fitrec.kernels.cpu.rls_state import RuleOptions, Signals, aligned_zeros, new_state, p_bytes, padded
+from fitrec.kernels.reference.rls import initial_p, rls_step
+from fitrec.learn.rls_learner import CpuLearner, LearnerOptions, chosen_rank
+from fitrec.simulate.threads import thread_map
+
+TAU_MS = 150.0
+PENALTY = 0.04  # lambda of the Neuropixels and ALM fits of TrainSpikingNet
+CHECKED = 3  # neurons computed once more in float64
+
+Step = Callable[[NDArray[np.float32], NDArray[np.float32]], None]
+
+
+class Samples:
+    """Presynaptic neurons, traces and biases, the same at each call."""
+
+    def __init__(self, neurons: int, inputs: int, rate_hz: float, updates: int, every_ms: float, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self._pool = max(neurons, 2 * inputs)
+        self.pre = np.stack([rng.choice(self._pool, inputs, replace=False) for _ in range(neurons)]).astype(np.int32)
+        self.weights = rng.normal(0, 0.1, (neurons, inputs)).astype(np.float32)
+        self.rho = np.float32(np.exp(-every_ms / TAU_MS))
+        self._updates, self._expected, self._seed, self._neurons = updates, rate_hz * every_ms * 1e-3, seed, neurons
+
+    def __iter__(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Trace of every presynaptic neuron and bias of every learner, update by update."""
+        rng = np.random.default_rng((self._seed, 1))
+        trace = np.zeros(self._pool, np.float32)
+        for _ in range(self._updates):
+            trace = self.rho * trace + rng.poisson(self._expected, self._pool).astype(np.float32) / np.float32(TAU_MS)
+            yield trace, rng.normal(-0.3, 0.1, self._neurons).astype(np.float32)
+
+    @property
+    def changed(self) -> float:
+        """Expected fraction of the inputs that spiked since the last update."""
+        return float(1 - np.exp(-self._expected))
+
+
+def run(
+    *,
+    neurons: int,
+    inputs: int,
+    rate_hz: float,
+    updates: int,
+    every_ms: float,
+    rank: int | None,
+    storage: str,
+    threads: int,
+    seed: int = 1,
+) -> dict[str, Any]:
+    """Time the three forms.
+
+    Returns
+    -------
+    dict
+        ``two_pass_ms``, ``one_pass_ms``, ``event_driven_ms``: milliseconds per update for all neurons. ``relative_difference``:
+        largest difference of the weights of the event-driven and the one-pass form over the largest weight;
+        ``relative_error_float64``: the same of each against the textbook form in float64, for a few neurons.
+        ``gigabytes_moved``: what each form has to move per update; ``percent_of_bandwidth``: that against copying memory.
+
+    Raises
+    ------
+    ConfigError
+        If there are too few updates to apply P once, or too little memory.
+
+    """
+    held = chosen_rank("auto" if rank is None else rank, inputs)
+    if updates < held:
+        raise ConfigError(
+            f"--updates is {updates}, but P is only updated after {held}; give at least {held} updates, or a lower --rank."
+        )
+    _require_memory(neurons, inputs, held)
+    samples = Samples(neurons, inputs, rate_hz, updates, every_ms, seed)
+    p0 = initial_p(0, inputs // 2, inputs - inputs // 2, penalty=PENALTY, penalty_row_sum=0.0, penalty_feed_forward=1.0)
+    bandwidth, flops = copy_bandwidth(threads), peak_flops(threads)
+    two_pass_s, _ = _dense(samples, p0, held, threads, fused=False)
+    one_pass_s, one_pass = _dense(samples, p0, held, threads, fused=True)
+    event_s, event = _event_driven(samples, p0, LearnerOptions(held, storage, 1, False), threads)
+    bandwidth = max(bandwidth, copy_bandwidth(threads))
+    seconds = {"two_pass": two_pass_s, "one_pass": one_pass_s, "event_driven": event_s}
+    moved = _bytes_moved(neurons, inputs, held, storage, samples.changed)
+    exact = _float64(samples, p0)
+    return {
+        **{f"{form}_ms": 1e3 * value for form, value in seconds.items()},
+        "speedup": {"over_one_pass": one_pass_s / event_s, "over_two_pass": two_pass_s / event_s},
+        "relative_difference": _relative(event, one_pass),
+        "relative_error_float64": {
+            "one_pass": _relative(one_pass[:CHECKED], exact),
+            "event_driven": _relative(event[:CHECKED], exact),
+        },
+        "gigabytes_moved": {form: value / 1e9 for form, value in moved.items()},
+        "percent_of_bandwidth": {form: 100 * value / seconds[form] / bandwidth for form, value in moved.items()},
+        "percent_of_peak": {"one_pass": 100 * 4 * neurons * inputs**2 / one_pass_s / flops},
+        "copy_gb_per_s": bandwidth / 1e9,
+        "peak_gflops": flops / 1e9,
+        "neurons": neurons,
+        "inputs": inputs,
+        "rate_hz": rate_hz,
+        "updates": updates,
+        "every_ms": every_ms,
+        "rank": held,
+        "storage": storage,
+        "p_mb": neurons * p_bytes(inputs, storage) / 1e6,
+    }
+
+
+def _require_memory(neurons: int, inputs: int, rank: int) -> None:
+    """Raise ConfigError if the largest form does not fit into the memory that is free."""
+    needed = neurons * (p_bytes(inputs, "full") + 4 * padded(inputs) * (rank + 8))
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise ConfigError(
+            f"{neurons} neurons of {inputs} inputs need {needed / 1e9:.1f} GB of memory, but only {free / 1e9:.1f} GB are free; give "
+            "fewer --neurons or --inputs"
+        )
+
+
+def _bytes_moved(neurons: int, inputs: int, rank: int, storage: str, changed: float) -> dict[str, float]:
+    """Bytes that each form reads and writes per update where nothing stays in the caches."""
+    row = 4.0 * padded(inputs)
+    rest = 4 * inputs + 2 * row  # presynaptic neurons; weights read and written
+    p = p_bytes(inputs, storage)
+    events = changed * p + 2.0 * p / rank + (rank - 1) / 2 * row + row + 2 * row
+    return {
+        "two_pass": neurons * (3 * inputs * row + rest),
+        "one_pass": neurons * (2 * inputs * row + 2 * row + rest),
+        "event_driven": neurons * (events + rest),
+    }
+
+
+def _dense(
+    samples: Samples, p0: NDArray[np.float64], group: int, threads: int, *, fused: bool
+) -> tuple[float, NDArray[np.float32]]:
+    """Seconds per update of a dense form, and its weights."""
+    inputs = len(p0)
+    state = new_state(p0, samples.weights, 1)
+    previous, rule = aligned_zeros(state.q.shape, np.float32), RuleOptions(1, False, 0, inputs // 2)
+    edges = np.linspace(0, len(samples.pre), 4 * threads + 1).astype(int).tolist()
+    none = np.zeros(0, np.float32)
+
+    def step(trace: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
+        signals = Signals(trace, trace, none, none)
+
+        def work(block: tuple[int, int]) -> None:
+            if fused:
+                rls_dense.one_pass_step(state, previous, samples.pre, signals, bias, rule, *block)
+            else:
+                rls_dense.two_pass_step(state, samples.pre, signals, bias, rule, *block)
+
+        thread_map(work, pairwise(edges), threads)
+
+    return _time(samples, step, group), state.weights[:, :inputs].copy()
+
+
+def _event_driven(
+    samples: Samples, p0: NDArray[np.float64], options: LearnerOptions, threads: int
+) -> tuple[float, NDArray[np.float32]]:
+    """Seconds per update of the learner that training uses, and its weights."""
+    learner = CpuLearner(p0, samples.weights, samples.pre, len(p0) // 2, options, threads)
+    learner.begin_trial(samples.weights, len(next(iter(samples))[0]))
+    none = np.zeros(0, np.float32)
+
+    def step(trace: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
+        learner.update(samples.rho, trace, none, bias)
+
+    return _time(samples, step, options.rank), learner.weights.copy()
+
+
+def _time(samples: Samples, step: Step, group: int) -> float:
+    """Median over groups of updates of the mean seconds per update."""
+    seconds = []
+    for trace, bias in samples:
+        started = time.perf_counter()
+        step(trace, bias)
+        seconds.append(time.perf_counter() - started)
+    whole = len(seconds) // group * group
+    groups = np.reshape(seconds[:whole], (-1, group)).mean(axis=1)
+    # The first group bears compilation and the first touch of the memory.
+    return float(np.median(groups[1:] if len(groups) > 1 else groups))
+
+
+def _float64(samples: Samples, p0: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights of the first neurons by the textbook form in float64."""
+    weights = samples.weights[:CHECKED].astype(np.float64)
+    ps = [p0.copy() for _ in weights]
+    for trace, bias in samples:
+        for p, w, pre, b in zip(ps, weights, samples.pre, bias, strict=False):
+            rls_step(p, w, trace[pre].astype(np.float64), float(b))
+    return weights
+
+
+def _relative(weights: NDArray[Any], wanted: NDArray[Any]) -> float:
+    return float(np.abs(weights.astype(np.float64) - wanted).max() / np.abs(wanted).max())
