@@ -19,6 +19,7 @@ from fitrec.kernels.cpu import rls_dense
 from fitrec.kernels.cpu.rls_state import RuleOptions, Signals, aligned_zeros, new_state, p_bytes, padded
 from fitrec.kernels.reference.rls import initial_p, rls_step
 from fitrec.learn.rls_learner import CpuLearner, LearnerOptions, chosen_rank
+from fitrec.networks.plastic import plastic_inputs
 from fitrec.simulate.threads import thread_map
 
 TAU_MS = 150.0
@@ -33,8 +34,16 @@ class Samples:
 
     def __init__(self, neurons: int, inputs: int, rate_hz: float, updates: int, every_ms: float, seed: int) -> None:
         rng = np.random.default_rng(seed)
-        self._pool = max(neurons, 2 * inputs)
-        self.pre = np.stack([rng.choice(self._pool, inputs, replace=False) for _ in range(neurons)]).astype(np.int32)
+        self._pool = max(neurons, 2 * inputs + 4)
+        self.pre = plastic_inputs(
+            trained=np.arange(neurons, dtype=np.int32),
+            n_exc=self._pool // 2,
+            n_inh=self._pool - self._pool // 2,
+            inputs_exc=inputs // 2,
+            inputs_inh=inputs - inputs // 2,
+            exc_sources="all",
+            seed=seed,
+        )
         self.weights = rng.normal(0, 0.1, (neurons, inputs)).astype(np.float32)
         self.rho = np.float32(np.exp(-every_ms / TAU_MS))
         self._updates, self._expected, self._seed, self._neurons = updates, rate_hz * every_ms * 1e-3, seed, neurons
@@ -127,8 +136,8 @@ def _require_memory(neurons: int, inputs: int, rank: int) -> None:
     free = psutil.virtual_memory().available
     if needed > free:
         raise ConfigError(
-            f"{neurons} neurons of {inputs} inputs need {needed / 1e9:.1f} GB of memory, but only {free / 1e9:.1f} GB are free; give "
-            "fewer --neurons or --inputs"
+            f"{neurons} neurons of {inputs} inputs need {needed / 1e9:.1f} GB of memory, but only {free / 1e9:.1f} GB are free; "
+            "give fewer --neurons or --inputs"
         )
 
 
