@@ -26,6 +26,7 @@ TAU_MS = 150.0
 PENALTY = 0.04  # lambda of the Neuropixels and ALM fits of TrainSpikingNet
 CHECKED = 3  # neurons computed once more in float64
 
+Times = tuple[float, float]  # seconds by the clock, and of the processor on all threads, per update
 Step = Callable[[NDArray[np.float32], NDArray[np.float32]], None]
 
 
@@ -82,7 +83,8 @@ def run(
         ``two_pass_ms``, ``one_pass_ms``, ``event_driven_ms``: milliseconds per update for all neurons. ``relative_difference``:
         largest difference of the weights of the event-driven and the one-pass form over the largest weight;
         ``relative_error_float64``: the same of each against the textbook form in float64, for a few neurons.
-        ``gigabytes_moved``: what each form has to move per update; ``percent_of_bandwidth``: that against copying memory.
+        ``gigabytes_moved``: what each form has to move per update; ``percent_of_bandwidth`` and ``percent_of_peak``: that
+        against copying memory, and the arithmetic against matrix products, both per core in processor time.
 
     Raises
     ------
@@ -99,26 +101,32 @@ def run(
     samples = Samples(neurons, inputs, rate_hz, updates, every_ms, seed)
     p0 = initial_p(0, inputs // 2, inputs - inputs // 2, penalty=PENALTY, penalty_row_sum=0.0, penalty_feed_forward=1.0)
     bandwidth, flops = copy_bandwidth(threads), peak_flops(threads)
-    two_pass_s, _ = _dense(samples, p0, held, threads, fused=False)
-    one_pass_s, one_pass = _dense(samples, p0, held, threads, fused=True)
-    event_s, event = _event_driven(samples, p0, LearnerOptions(held, storage, 1, False), threads)
+    two_pass, _ = _dense(samples, p0, held, threads, fused=False)
+    one_pass, one_pass_weights = _dense(samples, p0, held, threads, fused=True)
+    event, event_weights = _event_driven(samples, p0, LearnerOptions(held, storage, 1, False), threads)
     bandwidth = max(bandwidth, copy_bandwidth(threads))
-    seconds = {"two_pass": two_pass_s, "one_pass": one_pass_s, "event_driven": event_s}
+    times = {"two_pass": two_pass, "one_pass": one_pass, "event_driven": event}
     moved = _bytes_moved(neurons, inputs, held, storage, samples.changed)
     exact = _float64(samples, p0)
     return {
-        **{f"{form}_ms": 1e3 * value for form, value in seconds.items()},
-        "speedup": {"over_one_pass": one_pass_s / event_s, "over_two_pass": two_pass_s / event_s},
-        "relative_difference": _relative(event, one_pass),
+        **{f"{form}_ms": 1e3 * seconds for form, (seconds, _) in times.items()},
+        "cpu_ms": {form: 1e3 * cpu for form, (_, cpu) in times.items()},
+        "speedup": {"over_one_pass": one_pass[0] / event[0], "over_two_pass": two_pass[0] / event[0]},
+        "cpu_speedup": {"over_one_pass": one_pass[1] / event[1], "over_two_pass": two_pass[1] / event[1]},
+        "relative_difference": _relative(event_weights, one_pass_weights),
         "relative_error_float64": {
-            "one_pass": _relative(one_pass[:CHECKED], exact),
-            "event_driven": _relative(event[:CHECKED], exact),
+            "one_pass": _relative(one_pass_weights[:CHECKED], exact),
+            "event_driven": _relative(event_weights[:CHECKED], exact),
         },
         "gigabytes_moved": {form: value / 1e9 for form, value in moved.items()},
-        "percent_of_bandwidth": {form: 100 * value / seconds[form] / bandwidth for form, value in moved.items()},
-        "percent_of_peak": {"one_pass": 100 * 4 * neurons * inputs**2 / one_pass_s / flops},
-        "copy_gb_per_s": bandwidth / 1e9,
-        "peak_gflops": flops / 1e9,
+        "percent_of_bandwidth": {form: 100 * value / times[form][1] / bandwidth for form, value in moved.items()},
+        "percent_of_peak": {
+            "two_pass": 400 * neurons * inputs**2 / two_pass[1] / flops,
+            "one_pass": 400 * neurons * inputs**2 / one_pass[1] / flops,
+            "event_driven": 200 * neurons * inputs**2 * (1 + samples.changed) / event[1] / flops,
+        },
+        "copy_gb_per_s_per_core": bandwidth / 1e9,
+        "peak_gflops_per_core": flops / 1e9,
         "neurons": neurons,
         "inputs": inputs,
         "rate_hz": rate_hz,
@@ -156,8 +164,8 @@ def _bytes_moved(neurons: int, inputs: int, rank: int, storage: str, changed: fl
 
 def _dense(
     samples: Samples, p0: NDArray[np.float64], group: int, threads: int, *, fused: bool
-) -> tuple[float, NDArray[np.float32]]:
-    """Seconds per update of a dense form, and its weights."""
+) -> tuple[Times, NDArray[np.float32]]:
+    """Measure the times per update of a dense form, and its weights."""
     inputs = len(p0)
     state = new_state(p0, samples.weights, 1)
     previous, rule = aligned_zeros(state.q.shape, np.float32), RuleOptions(1, False, 0, inputs // 2)
@@ -180,8 +188,8 @@ def _dense(
 
 def _event_driven(
     samples: Samples, p0: NDArray[np.float64], options: LearnerOptions, threads: int
-) -> tuple[float, NDArray[np.float32]]:
-    """Seconds per update of the learner that training uses, and its weights."""
+) -> tuple[Times, NDArray[np.float32]]:
+    """Measure the times per update of the learner that training uses, and its weights."""
     learner = CpuLearner(p0, samples.weights, samples.pre, len(p0) // 2, options, threads)
     learner.begin_trial(samples.weights, len(next(iter(samples))[0]))
     none = np.zeros(0, np.float32)
@@ -192,17 +200,18 @@ def _event_driven(
     return _time(samples, step, options.rank), learner.weights.copy()
 
 
-def _time(samples: Samples, step: Step, group: int) -> float:
-    """Median over groups of updates of the mean seconds per update."""
-    seconds = []
+def _time(samples: Samples, step: Step, group: int) -> Times:
+    """Median over groups of updates of the mean seconds per update, and of the mean seconds of processor time."""
+    taken = []
     for trace, bias in samples:
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.process_time()
         step(trace, bias)
-        seconds.append(time.perf_counter() - started)
-    whole = len(seconds) // group * group
-    groups = np.reshape(seconds[:whole], (-1, group)).mean(axis=1)
+        taken.append((time.perf_counter() - started, time.process_time() - cpu_started))
+    whole = len(taken) // group * group
+    groups = np.reshape(taken[:whole], (-1, group, 2)).mean(axis=1)
     # The first group bears compilation and the first touch of the memory.
-    return float(np.median(groups[1:] if len(groups) > 1 else groups))
+    seconds, cpu = np.median(groups[1:] if len(groups) > 1 else groups, axis=0)
+    return float(seconds), float(cpu)
 
 
 def _float64(samples: Samples, p0: NDArray[np.float64]) -> NDArray[np.float64]:
