@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fitrec.errors import NetworkError
 from fitrec.kernels.cpu import lif
 from fitrec.networks.weights import Weights
-from fitrec.simulate import simulator as module
+from fitrec.simulate import wiring as module
 from fitrec.simulate.simulator import Simulator
 from fitrec.simulate.threads import together
 from tests.small_network import projection_of, random_weights, small_network
