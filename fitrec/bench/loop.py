@@ -6,17 +6,16 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from fitrec.bench import presets
 from fitrec.config.train import Rls, TrainConfig
-from fitrec.errors import ConfigError
 from fitrec.kernels.cpu import lif
 from fitrec.learn.rule import Rule
 from fitrec.networks.network import Network
 from fitrec.simulate.simulator import Simulator
 from fitrec.stages.train import make_rule
+from fitrec.stages.train_memory import require_memory
 
 WARM_UP_NEURONS = 400  # a loop of so few neurons compiles everything
 
@@ -57,7 +56,7 @@ class TimedSimulator(Simulator):
         return {"E": float(rate[: net.n_exc].mean()), "I": float(rate[net.n_exc :].mean()), "all": float(rate.mean())}
 
 
-def run(*, preset: str, neurons: int | None, loops: int, threads: int, seed: int = 1) -> dict[str, Any]:
+def run(*, preset: str, neurons: int | None, loops: int, threads: int, p_storage: str = "full", seed: int = 1) -> dict[str, Any]:
     """Train for some loops and time them.
 
     Returns
@@ -68,19 +67,20 @@ def run(*, preset: str, neurons: int | None, loops: int, threads: int, seed: int
 
     Raises
     ------
-    ConfigError
+    TrainingError
         If the machine has too little memory.
 
     """
     settings = presets.PRESETS[preset]
     if neurons is not None:
         settings = presets.scaled(settings, neurons)
-    _require_memory(preset, settings)
+    config = _config(settings, p_storage)
+    require_memory(presets.sizes(settings), config, threads)
     small = presets.scaled(settings, min(settings.neurons, WARM_UP_NEURONS))
-    _rule(small, TimedSimulator(presets.network(small, seed), threads), threads).loop(0)
+    make_rule(presets.problem(small, TimedSimulator(presets.network(small, seed), threads), threads), config).loop(0)
 
     simulator = TimedSimulator(presets.network(settings, seed), threads)
-    rule = _rule(settings, simulator, threads)
+    rule = make_rule(presets.problem(settings, simulator, threads), config)
     seconds, breakdowns, rates = [], [], []
     for index in range(loops):
         simulator.restart()
@@ -102,6 +102,7 @@ def run(*, preset: str, neurons: int | None, loops: int, threads: int, seed: int
         "neurons": settings.neurons,
         "static_out_degree": 2 * settings.k,
         "plastic_inputs": 2 * settings.inputs,
+        "p_storage": p_storage,
         "steps": simulator.network.window_start_step + simulator.network.window_steps,
         "updates": round(settings.window_ms / settings.bin_ms),
         "seconds": seconds,
@@ -109,28 +110,16 @@ def run(*, preset: str, neurons: int | None, loops: int, threads: int, seed: int
     }
 
 
-def _rule(settings: presets.Preset, simulator: Simulator, threads: int) -> Rule:
-    """Build the published rule: lambda in absolute units, the static current of the moment in the error."""
+def _config(settings: presets.Preset, p_storage: str) -> TrainConfig:
+    """Return the published rule: lambda in absolute units, the static current of the moment in the error."""
     rls = Rls(
         penalty=settings.penalty,
         penalty_row_sum=settings.penalty_row_sum,
         scaling="published",
         static_current="instantaneous",
+        p_storage=p_storage,
     )
-    return make_rule(presets.problem(settings, simulator, threads), TrainConfig(rule="rls", rls=rls))
-
-
-def _require_memory(name: str, settings: presets.Preset) -> None:
-    """Raise ConfigError if the preset does not fit into the memory that is free."""
-    parts = presets.memory_bytes(settings)
-    needed, free = sum(parts.values()), psutil.virtual_memory().available
-    if needed > free:
-        largest = max(parts, key=lambda part: parts[part])
-        raise ConfigError(
-            f"--preset {name} with {settings.neurons} neurons needs about {needed / 1e9:.1f} GB of memory "
-            f"({parts[largest] / 1e9:.1f} GB of it for {largest}), but only {free / 1e9:.1f} GB are free; "
-            f"give fewer --neurons or use a larger machine"
-        )
+    return TrainConfig(rule="rls", rls=rls)
 
 
 def _digest(rule: Rule, simulator: TimedSimulator) -> str:

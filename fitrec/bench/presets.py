@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fitrec.learn.drive_targets import measure_static_current
+from fitrec.learn.memory import FitSizes
 from fitrec.learn.rule import Problem
 from fitrec.networks.balanced import balanced_drive, balanced_projection
 from fitrec.networks.network import Network
@@ -13,6 +14,7 @@ from fitrec.networks.weights import Weights
 from fitrec.simulate.simulator import Simulator
 
 DT_MS, TAU_M_MS = 0.1, 10.0
+SETTLE_MS, STIMULUS_MS = 800.0, 200.0
 # An f-I curve under which a neuron fires at exp(drive): targets of the drive can be given as rates, exactly.
 _LOG_DRIVE = np.linspace(-40.0, 40.0, 81)
 _TRIAL = 700_000  # the untrained trial that the targets are built around
@@ -100,18 +102,19 @@ def scaled(preset: Preset, neurons: int) -> Preset:
     )
 
 
-def memory_bytes(preset: Preset) -> dict[str, int]:
-    """Estimate the largest arrays of a loop, P in full float32."""
-    n, inputs, targets = preset.neurons, 2 * preset.inputs, round(preset.window_ms / preset.bin_ms)
-    static = 2 * preset.k * n
-    return {
-        "P": 4 * n * inputs**2,
-        "held-back updates": 4 * n * inputs * 20,
-        "plastic synapses": 32 * n * inputs,
-        "static synapses": 24 * static,  # while they are drawn; 10 afterwards
-        "stimulus": 4 * n * 2000,
-        "targets": 40 * n * targets,
-    }
+def sizes(preset: Preset) -> FitSizes:
+    """Return what the memory of a loop depends on."""
+    return FitSizes(
+        n_neurons=preset.neurons,
+        n_static=2 * preset.k * preset.neurons,
+        n_pool=preset.neurons,
+        n_trained=preset.neurons,
+        n_inputs=2 * preset.inputs,
+        n_ff=0,
+        n_conditions=1,
+        n_bins=round(preset.window_ms / preset.bin_ms),
+        stimulus_steps=round(STIMULUS_MS / DT_MS),
+    )
 
 
 def network(preset: Preset, seed: int) -> Network:
@@ -157,8 +160,8 @@ def network(preset: Preset, seed: int) -> Network:
         tau_static_ms=3.0,
         tau_plastic_ms=150.0,
         n_plastic_exc=preset.inputs,
-        stimulus_start_step=round(800.0 / DT_MS),
-        window_start_step=round(1000.0 / DT_MS),
+        stimulus_start_step=round(SETTLE_MS / DT_MS),
+        window_start_step=round((SETTLE_MS + STIMULUS_MS) / DT_MS),
         window_steps=round(preset.window_ms / DT_MS),
         stimulus_sd=0.2 * np.sqrt(10.0),
         stimulus_tau_ms=20.0,

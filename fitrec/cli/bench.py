@@ -53,17 +53,22 @@ def simulate(neurons: int, out_degree: int, rate_hz: float, steps: int, threads:
     "--neurons", type=click.IntRange(min=20), help="Fewer neurons, and fewer synapses where these do not allow as many."
 )
 @click.option("--loops", type=click.IntRange(min=1), default=5, show_default=True, help="Loops; the time is their median.")
+@click.option(
+    "--p-storage", type=click.Choice(["full", "packed", "int16"]), default="full", show_default=True, help="How P is kept."
+)
 @options.threads
 @options.device
 @_json
-def loop(preset: str, neurons: int | None, loops: int, threads: int | None, device: str, json_file: Path | None) -> None:
+def loop(
+    preset: str, neurons: int | None, loops: int, p_storage: str, threads: int | None, device: str, json_file: Path | None
+) -> None:
     """Time training loops of RLS: sinusoids or PSTH-like targets for every neuron of a published network."""
     if device != "auto" and resolve_device(device) != "cpu":
         raise ConfigError(f"--device {device}: 'bench loop' measures the online rule, which learns on the CPU; use --device cpu.")
     threads = resolve_threads(threads)
     from fitrec.bench.loop import run
 
-    figures = run(preset=preset, neurons=neurons, loops=loops, threads=threads)
+    figures = run(preset=preset, neurons=neurons, loops=loops, threads=threads, p_storage=p_storage)
     _finish("loop", figures, json_file, device="cpu", threads=threads)
 
 
