@@ -15,18 +15,21 @@ class Ridge(Section):
         min_length=1,
         description="Teacher forcing of each loop, from 1 (targets only) to 0 (closed loop).",
     )
-    trials: int = Field(8, ge=1, description="Trials per condition in each loop with forcing.")
+    trials: int = Field(8, ge=2, description="Trials per condition in each loop with forcing.")
     closed_loop_trials: int = Field(
-        24, ge=1, description="Trials per condition in each closed loop; more trials, less overfitting."
+        24, ge=2, description="Trials per condition in each closed loop; more trials, less overfitting."
     )
     penalty: float = Field(0.05, gt=0, description="lambda: L2 penalty around the initial weights.")
     penalty_row_sum: float = Field(0.0, ge=0, description="mu: penalty on the change of the summed E and summed I weights.")
     penalty_feed_forward: float = Field(0.05, gt=0, description="lambda_FF: L2 penalty of the feed-forward weights.")
     discount: float = Field(0.95, ge=0, le=1, description="Weight of the statistics of earlier loops.")
     correction_gain: float = Field(
-        0.5, ge=0, description="Gain of the first target correction through the f-I curve; it falls as 1/n. 0: none."
+        0.7,
+        ge=0,
+        description="Share of a rate's miss that a loop corrects through the f-I curve, as far as it recurs in both halves of the "
+        "loop's trials. 0: none.",
     )
-    correction_from: int = Field(3, ge=1, description="First loop (from 1) whose measured rates correct the targets.")
+    correction_from: int = Field(4, ge=1, description="First loop (from 1) whose measured rates correct the targets.")
     gram: Literal["auto", "shared", "gathered"] = Field(
         "auto",
         description="Where a neuron's Gram matrix comes from: 'shared', a block of one matrix of all presynaptic neurons (small "

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from fitrec.learn.rule import Problem
 from fitrec.networks.weights import Weights
 from fitrec.targets.drive import invert_fi
+from fitrec.targets.modes import recurring_part
 from fitrec.targets.smoothing import smooth
 
-# The static current of a few trials is noisy (standard deviation 0.6 at any moment): it is smoothed, and averaged over loops.
-STATIC_SMOOTHING_S = 0.22
+# The static current of a few trials is noisy (standard deviation 0.6 at any moment): it is smoothed, averaged over loops, and used as
+# far as it recurs from one half of the trials to the other.
+STATIC_SMOOTHING_S = 0.05
 # Rates below this are too noisy to be told apart by their drives.
 LEAST_COMPARED_HZ = 0.5
 MAX_CORRECTION_STEP = 0.3
@@ -25,8 +27,8 @@ class DriveTargets:
 
     Attributes
     ----------
-    static_current : (condition, time, trained) float64
-        Running average of the trial-averaged static current.
+    static_halves : (half, condition, time, trained) float64
+        Running averages of the static current over the even and over the odd trials.
     correction : (condition, time, trained) float64
         What was added to the f-I inverse because measured rates missed their targets.
 
@@ -43,25 +45,33 @@ class DriveTargets:
             sharp = np.maximum(sharp + problem.rate_hz - problem.smooth(sharp), 0.5 * problem.rate_floor_hz)
         self._needed = invert_fi(sharp, *self._curve, problem.rate_floor_hz) - network.drive[network.trained]
         self._least_hz = max(problem.rate_floor_hz, LEAST_COMPARED_HZ)
-        self.static_current = np.zeros_like(sharp)
+        self.static_halves = np.zeros((2, *sharp.shape))
         self.correction = np.zeros_like(sharp)
 
     def plastic_drive(self) -> NDArray[np.float64]:
         """(condition, time, trained): what the plastic inputs have to supply, in threshold units."""
-        return np.asarray(self._needed + self.correction - self.static_current)
+        return np.asarray(self._needed + self.correction - recurring_part(*self.static_halves))
 
-    def observe_static_current(self, current: NDArray[np.float64], weight: float) -> None:
-        """Move the average of the static current towards a new trial average by `weight` (1: replace)."""
-        smoothed = smooth(current, self._bin_s, "boxcar", STATIC_SMOOTHING_S, axis=1)
-        self.static_current += weight * (smoothed - self.static_current)
+    def observe_static_current(self, halves: NDArray[np.float64], weight: float) -> None:
+        """Move the averages (half, condition, time, trained) of the static current towards new ones by `weight` (1: replace)."""
+        smoothed = smooth(halves, self._bin_s, "boxcar", STATIC_SMOOTHING_S, axis=2)
+        self.static_halves += weight * (smoothed - self.static_halves)
 
-    def observe_rates(self, psth_hz: NDArray[np.float64], gain: float) -> None:
-        """Correct the targets through the f-I curve where the smoothed PSTH misses its target.
+    def observe_rates(self, halves_hz: NDArray[np.float64], gain: float) -> None:
+        """Correct the targets through the f-I curve where the smoothed PSTHs miss them.
 
-        With gains that fall as 1/n the correction averages the trial noise of all loops (Robbins & Monro 1951).
+        Parameters
+        ----------
+        halves_hz : (half, condition, time, trained)
+            PSTHs of the even and of the odd trials. What they do not share is noise, which a correction would only imprint on
+            the weights.
+        gain : float
+            Share of the miss that is corrected.
+
         """
-        wanted, measured = (invert_fi(rate, *self._curve, self._least_hz) for rate in (self._rate_hz, psth_hz))
-        self.correction += gain * np.clip(wanted - measured, -MAX_CORRECTION_STEP, MAX_CORRECTION_STEP)
+        wanted = invert_fi(self._rate_hz, *self._curve, self._least_hz)
+        misses = [wanted - invert_fi(half, *self._curve, self._least_hz) for half in halves_hz]
+        self.correction += gain * np.clip(recurring_part(*misses), -MAX_CORRECTION_STEP, MAX_CORRECTION_STEP)
 
 
 def measure_static_current(problem: Problem, weights: Weights, trials: int, first_trial: int) -> NDArray[np.float64]:

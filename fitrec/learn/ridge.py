@@ -67,22 +67,21 @@ class Ridge:
         """Run loop `index`: simulate with forcing, update the statistics and the targets, solve."""
         problem, drives = self._problem, self._drives
         if index == 0:
-            drives.static_current[:] = measure_static_current(problem, self.weights, STATIC_TRIALS, sum(self._trials))
+            drives.static_halves[:] = measure_static_current(problem, self.weights, STATIC_TRIALS, sum(self._trials))
         forcing = self._forcing[index]
         wanted = drives.plastic_drive()
         self._statistics.discount(self._discount)
-        psth, current, rates = [], [], []
+        psths, currents, rates = [], [], []
         for condition in range(len(wanted)):
             sums = self._run_trials(condition, index, forcing, wanted[condition])
-            psth.append(sums.psth_hz(problem.bin_s))
-            current.append(sums.static_current())
+            psths.append(sums.psths_hz(problem.bin_s))
+            currents.append(sums.static_currents())
             rates.append(sums.mean_rates_hz(problem.simulator.network.n_exc, problem.bin_s))
-            problem.progress(condition, rates[-1], psth[-1])
-        smoothed = problem.smooth(np.stack(psth))
-        drives.observe_static_current(np.stack(current), self._averaging(index))
-        loops_corrected = index + 2 - self._correction_from
-        if loops_corrected > 0:
-            drives.observe_rates(smoothed, self._gain / loops_corrected)
+            problem.progress(condition, rates[-1], psths[-1].mean(axis=0))
+        halves_hz = np.stack([problem.smooth(half) for half in np.stack(psths, axis=1)])
+        drives.observe_static_current(np.stack(currents, axis=1), self._averaging(index))
+        if index + 1 >= self._correction_from:
+            drives.observe_rates(halves_hz, self._gain)
         network = problem.simulator.network
         refined = drives.plastic_drive()
         require_finite_targets(refined, problem, index)
@@ -101,7 +100,7 @@ class Ridge:
             forcing=forcing,
             rate_exc_hz=float(exc),
             rate_inh_hz=float(inh),
-            correlation=mean_correlation(smoothed, problem.rate_hz),
+            correlation=mean_correlation(halves_hz.mean(axis=0), problem.rate_hz),
             frozen=False,
         )
 
@@ -137,7 +136,7 @@ class Ridge:
         return {
             "plastic": self.weights.plastic,
             "feed_forward": self.weights.feed_forward,
-            "static_current": d.static_current,
+            "static_halves": d.static_halves,
             "correction": d.correction,
             **{f"statistics.{name}": values for name, values in self._statistics.state().items()},
         }
@@ -145,6 +144,6 @@ class Ridge:
     def restore(self, state: Arrays) -> None:
         """Continue from a state."""
         self.weights = Weights(plastic=state["plastic"], feed_forward=state["feed_forward"])
-        self._drives.static_current, self._drives.correction = state["static_current"], state["correction"]
+        self._drives.static_halves, self._drives.correction = state["static_halves"], state["correction"]
         prefix = "statistics."
         self._statistics.restore({k.removeprefix(prefix): values for k, values in state.items() if k.startswith(prefix)})

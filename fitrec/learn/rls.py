@@ -75,9 +75,7 @@ class Rls:
     def loop(self, index: int) -> LoopResult:
         """Run loop `index`: one trial per condition, learning on the way."""
         if index == 0 and not self._instantaneous:
-            self._drives.static_current[:] = measure_static_current(
-                self._problem, self.weights, STATIC_TRIALS, FIRST_STATIC_TRIAL
-            )
+            self._drives.static_halves[:] = measure_static_current(self._problem, self.weights, STATIC_TRIALS, FIRST_STATIC_TRIAL)
         wanted = self._drives.plastic_drive()
         require_finite_targets(wanted, self._problem, index)
         network = self._problem.simulator.network
@@ -140,11 +138,11 @@ class Rls:
             "plastic": self.weights.plastic,
             "feed_forward": self.weights.feed_forward,
             **self._learner.arrays(),
-            "static_current": self._drives.static_current,
+            "static_halves": self._drives.static_halves,
         }
 
     def restore(self, state: Arrays) -> None:
         """Continue from a state."""
         self.weights = Weights(plastic=state["plastic"], feed_forward=state["feed_forward"])
         self._learner.restore(state)
-        self._drives.static_current = state["static_current"]
+        self._drives.static_halves = state["static_halves"]

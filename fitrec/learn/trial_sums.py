@@ -26,25 +26,29 @@ class TrialSums:
 
     def __init__(self, n_bins: int, n_neurons: int, trained: NDArray[np.int32]) -> None:
         self._trained, self._trials, self._bins = trained, 0, n_bins
-        self._counts = np.zeros((n_bins, len(trained)), np.int64)
-        self._current = np.zeros((n_bins, len(trained)))
+        self._counts = np.zeros((2, n_bins, len(trained)), np.int64)  # of every other trial
+        self._current = np.zeros((2, n_bins, len(trained)))
         self._spikes = np.zeros(n_neurons, np.int64)
 
     def add(self, records: list[TrialRecord]) -> None:
         """Add trials."""
         for record in records:
-            self._counts += record.counts[:, self._trained]
-            self._current += record.static_current[:, self._trained]
+            half = self._trials % 2
+            self._counts[half] += record.counts[:, self._trained]
+            self._current[half] += record.static_current[:, self._trained]
+            self._trials += 1
             self._spikes += record.counts.sum(axis=0, dtype=np.int64)
-        self._trials += len(records)
 
-    def psth_hz(self, bin_s: float) -> NDArray[np.float64]:
-        """PSTH of the trained neurons, not smoothed: (time, trained)."""
-        return np.asarray(self._counts / self._trials / bin_s)
+    def psths_hz(self, bin_s: float) -> NDArray[np.float64]:
+        """PSTHs of the trained neurons over the even and over the odd trials, not smoothed: (half, time, trained)."""
+        return np.asarray(self._counts / self._trials_of_halves() / bin_s)
 
-    def static_current(self) -> NDArray[np.float64]:
-        """Trial average of the static current: (time, trained) in threshold units."""
-        return np.asarray(self._current / self._trials)
+    def static_currents(self) -> NDArray[np.float64]:
+        """Averages of the static current over the even and over the odd trials: (half, time, trained) in threshold units."""
+        return np.asarray(self._current / self._trials_of_halves())
+
+    def _trials_of_halves(self) -> NDArray[np.int64]:
+        return np.array([(self._trials + 1) // 2, self._trials // 2]).reshape(2, 1, 1)
 
     def mean_rates_hz(self, n_exc: int, bin_s: float) -> tuple[float, float]:
         """Mean rates of the E and of the I neurons."""

@@ -2,7 +2,7 @@
 
 A PSTH of few trials is partly noise, and a network that follows it exactly fits the noise. The training PSTHs of all units are
 taken apart into principal components (modes), and each mode is kept as far as it recurs from one half of the training trials to
-the other.
+the other. `recurring_part` does the same for any quantity measured twice.
 """
 
 from collections.abc import Callable
@@ -40,10 +40,33 @@ def weighted_modes(rate_hz: Array, gain: Array) -> Array:
     """
     flat = rate_hz.reshape(-1, rate_hz.shape[2])
     mean, scale = flat.mean(axis=0), _scale(flat)
-    left, strength, right = np.linalg.svd((flat - mean) / scale, full_matrices=False)
-    kept = min(len(gain), len(strength))
-    deviations = (left[:, :kept] * (strength[:kept] * gain[:kept])) @ right[:kept]
+    deviations = _weigh((flat - mean) / scale, gain)
     return np.asarray(np.maximum(deviations * scale + mean, 0.0).reshape(rate_hz.shape))
+
+
+def recurring_part(first: Array, second: Array) -> Array:
+    """Best estimate of what two measurements with independent noise have in common.
+
+    Each unit's mean over conditions and time is averaged over the two; of the deviations each principal component is kept in
+    proportion to its reliability in the average (Wiener's gain, for the least squared error).
+
+    Parameters
+    ----------
+    first, second : (condition, time, unit)
+
+    Returns
+    -------
+    (condition, time, unit) float64
+
+    """
+    a, b = (half.reshape(-1, half.shape[2]) for half in (first, second))
+    # Units in multiples of their noise: the reliable ones lead the components.
+    noise = np.sqrt(((a - b) ** 2).mean(axis=0)) / 2
+    scale = np.where(noise > 0, noise, max(float(noise.max(initial=0.0)), 1e-30))
+    mean = (a.mean(axis=0) + b.mean(axis=0)) / 2
+    halves = [(half - half.mean(axis=0)) / scale for half in (a, b)]
+    reliability = _reliability(*(np.add(x, y) for x, y in zip(_recurrence(*halves), _recurrence(*halves[::-1]), strict=True)))
+    return np.asarray((_weigh((halves[0] + halves[1]) / 2, reliability) * scale + mean).reshape(first.shape))
 
 
 def mode_gains(
@@ -85,7 +108,8 @@ def mode_gains(
     rng = np.random.default_rng(seed)
     by_condition = [np.flatnonzero(trial_condition == condition) for condition in range(n_conditions)]
     halved = [c for c, trials in enumerate(by_condition) if len(trials) >= 2]
-    recurring, energy = np.zeros(counts.shape[2]), np.zeros(counts.shape[2])
+    n_samples = len(halved) * counts.shape[1]
+    recurring, energy = np.zeros(n_samples), np.zeros(n_samples)
     for _ in range(HALVINGS if halved else 0):
         first = np.zeros(len(counts), np.bool_)
         for condition in halved:
@@ -98,14 +122,35 @@ def mode_gains(
         a, b = (smoother(half[:, :, seen]).reshape(-1, int(seen.sum())) for half in (a, b))
         scale = _scale((a + b) / 2)
         a, b = ((half - half.mean(axis=0)) / scale for half in (a, b))
-        for one, other in ((a, b), (b, a)):
-            left, strength, right = np.linalg.svd(one, full_matrices=False)
-            n = len(strength)
-            recurring[:n] += strength * np.einsum("tm,tu,mu->m", left, other, right, optimize=True)
-            energy[:n] += strength**2
+        for pair in ((a, b), (b, a)):
+            for total, found in zip((recurring, energy), _recurrence(*pair), strict=True):
+                total[: len(found)] += found
+    return np.sqrt(_reliability(recurring, energy))
+
+
+def _recurrence(one: Array, other: Array) -> tuple[Array, Array]:
+    """Of each mode of one measurement: what of it stands in the other, and its energy (both per mode)."""
+    left = _modes(one)
+    loadings = left.T @ one
+    return (loadings * (left.T @ other)).sum(axis=1), (loadings**2).sum(axis=1)
+
+
+def _reliability(recurring: Array, energy: Array) -> Array:
+    """Reliability of each mode in the average of two measurements (Spearman-Brown), falling from mode to mode."""
     usable = energy > 1e-12 * energy.max(initial=0.0)
-    half_reliability = np.clip(recurring[usable] / energy[usable], 0.0, 1.0)
-    return np.asarray(np.minimum.accumulate(np.sqrt(2 * half_reliability / (1 + half_reliability))))
+    half = np.clip(recurring[usable] / energy[usable], 0.0, 1.0)
+    return np.asarray(np.minimum.accumulate(2 * half / (1 + half)))
+
+
+def _weigh(deviations: Array, gain: Array) -> Array:
+    """Leading principal components of (sample, unit) times their gains."""
+    left = _modes(deviations)[:, : len(gain)]
+    return np.asarray((left * gain[: left.shape[1]]) @ (left.T @ deviations))
+
+
+def _modes(deviations: Array) -> Array:
+    """Time courses (sample, mode) of the principal components, the strongest first; units may be many, samples are few."""
+    return np.asarray(np.linalg.eigh(deviations @ deviations.T)[1][:, ::-1])
 
 
 def _scale(flat: Array) -> Array:
