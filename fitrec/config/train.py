@@ -26,8 +26,8 @@ class Ridge(Section):
     correction_gain: float = Field(
         0.7,
         ge=0,
-        description="Share of a rate's miss that a loop corrects through the f-I curve, as far as it recurs in both halves of the "
-        "loop's trials. 0: none.",
+        description="Share of a rate's miss that a loop corrects through the f-I curve, as far as it recurs in both halves of "
+        "the loop's trials. 0: none.",
     )
     correction_from: int = Field(4, ge=1, description="First loop (from 1) whose measured rates correct the targets.")
     gram: Literal["auto", "shared", "gathered"] = Field(

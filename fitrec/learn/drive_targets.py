@@ -14,8 +14,8 @@ from fitrec.targets.drive import invert_fi
 from fitrec.targets.modes import recurring_part
 from fitrec.targets.smoothing import smooth
 
-# The static current of a few trials is noisy (standard deviation 0.6 at any moment): it is smoothed, averaged over loops, and used as
-# far as it recurs from one half of the trials to the other.
+# The static current of a few trials is noisy (standard deviation 0.6 at any moment): it is smoothed, averaged over loops, and
+# used as far as it recurs from one half of the trials to the other.
 STATIC_SMOOTHING_S = 0.05
 # Rates below this are too noisy to be told apart by their drives.
 LEAST_COMPARED_HZ = 0.5

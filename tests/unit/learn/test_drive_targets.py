@@ -54,9 +54,9 @@ def test_static_current_is_subtracted() -> None:
     before = drives.plastic_drive()
     per_neuron = np.random.default_rng(1).normal(-0.5, 0.3, 12)
     current = np.broadcast_to(per_neuron, (2, 25, 12))
-    drives.observe_static_current(current, weight=1.0)
+    drives.observe_static_current(np.stack([current, current]), weight=1.0)
     np.testing.assert_allclose(drives.plastic_drive(), before - per_neuron)
-    drives.observe_static_current(np.zeros((2, 25, 12)), weight=0.25)
+    drives.observe_static_current(np.zeros((2, 2, 25, 12)), weight=0.25)
     np.testing.assert_allclose(drives.plastic_drive(), before - 0.75 * per_neuron)
 
 
@@ -64,21 +64,32 @@ def test_correction_pushes_towards_the_target() -> None:
     problem = make_problem()
     met, too_low, too_high, twice = (DriveTargets(problem) for _ in range(4))
     before = met.plastic_drive()
-    met.observe_rates(problem.rate_hz, gain=1.0)
+    both = np.stack([problem.rate_hz, problem.rate_hz])
+    met.observe_rates(both, gain=1.0)
     np.testing.assert_array_equal(met.plastic_drive(), before)
-    too_low.observe_rates(0.7 * problem.rate_hz, gain=0.5)
-    too_high.observe_rates(1.4 * problem.rate_hz, gain=0.5)
-    twice.observe_rates(1.4 * problem.rate_hz, gain=1.0)
+    too_low.observe_rates(0.7 * both, gain=0.5)
+    too_high.observe_rates(1.4 * both, gain=0.5)
+    twice.observe_rates(1.4 * both, gain=1.0)
     assert (too_low.plastic_drive() > before).all()
     assert (too_high.plastic_drive() < before).all()
     np.testing.assert_allclose(twice.plastic_drive() - before, 2 * (too_high.plastic_drive() - before))
+
+
+def test_what_the_halves_do_not_share_is_hardly_corrected() -> None:
+    """The same misses in both halves are corrected, opposite ones are not."""
+    problem = make_problem()
+    noise = 1.0 + 0.2 * np.random.default_rng(2).standard_normal(problem.rate_hz.shape)
+    shared, opposite = DriveTargets(problem), DriveTargets(problem)
+    shared.observe_rates(np.stack([noise, noise]) * problem.rate_hz, gain=1.0)
+    opposite.observe_rates(np.stack([noise, 2.0 - noise]) * problem.rate_hz, gain=1.0)
+    assert np.abs(opposite.correction).mean() < 0.15 * np.abs(shared.correction).mean()
 
 
 def test_one_correction_is_bounded() -> None:
     problem = make_problem()
     silent = DriveTargets(problem)
     before = silent.plastic_drive()
-    silent.observe_rates(np.zeros_like(problem.rate_hz), gain=1.0)
+    silent.observe_rates(np.zeros((2, *problem.rate_hz.shape)), gain=1.0)
     change = silent.plastic_drive() - before
     assert change.min() >= 0
     assert 0 < change.max() < 1.0
