@@ -37,7 +37,7 @@ def test_resuming_without_a_checkpoint_starts_from_the_beginning(
 
 
 def test_without_resume_earlier_checkpoints_are_not_used(inputs: Path, uninterrupted: dict[str, str], tmp_path: Path) -> None:
-    train_partly(inputs, tmp_path, train_config(ridge={"forcing": [0.0, 0.0], "trials": 1}), 1)
+    train_partly(inputs, tmp_path, train_config(ridge={"forcing": [0.0, 0.0], "trials": 2}), 1)
     run_training(inputs, tmp_path / "fit", train_config(), checkpoints=tmp_path / "checkpoints")
     assert store.content_sha256(tmp_path / "fit" / "weights.zarr") == uninterrupted["ridge"]
 
@@ -147,7 +147,7 @@ def test_network_and_targets_that_do_not_belong_together(inputs: Path, tmp_path:
 
 
 def test_results_are_only_replaced_when_asked_for(inputs: Path, tmp_path: Path) -> None:
-    short = train_config(ridge={"forcing": [0.0], "trials": 1})
+    short = train_config(ridge={"forcing": [0.0], "trials": 2})
     run_training(inputs, tmp_path / "fit", short)
     with pytest.raises(StoreError, match="exists already"):
         run_training(inputs, tmp_path / "fit", short)
