@@ -156,6 +156,26 @@ def _add_columns_int16(p, scale, pool, n_inputs, changed, delta, count, q):
         store(q, at, vfma(load(scale, at), load(total, b), load(q, at)))
 
 
+@njit(inline="always")
+def _recode_tile(p, at, stride, old, inverse, a, b, g, g_a, g_b, held):
+    """Apply the held-back updates to 4 rows and 16 columns of codes, from the old scales to the new ones."""
+    v, u = load(old, b), load(inverse, b)
+    x0 = vmul(vmul(spread(old, a), v), load(p, at))
+    x1 = vmul(vmul(spread(old, a + 1), v), load(p, at + stride))
+    x2 = vmul(vmul(spread(old, a + 2), v), load(p, at + 2 * stride))
+    x3 = vmul(vmul(spread(old, a + 3), v), load(p, at + 3 * stride))
+    for i in range(0, held * WIDTH, WIDTH):
+        y = load(g, g_b + i)
+        x0 = vfnma(spread(g, g_a + i), y, x0)
+        x1 = vfnma(spread(g, g_a + i + 1), y, x1)
+        x2 = vfnma(spread(g, g_a + i + 2), y, x2)
+        x3 = vfnma(spread(g, g_a + i + 3), y, x3)
+    store(p, at, vmul(vmul(spread(inverse, a), u), x0))
+    store(p, at + stride, vmul(vmul(spread(inverse, a + 1), u), x1))
+    store(p, at + 2 * stride, vmul(vmul(spread(inverse, a + 2), u), x2))
+    store(p, at + 3 * stride, vmul(vmul(spread(inverse, a + 3), u), x3))
+
+
 @njit(nogil=True)
 def _apply_held_int16(p, scale, pool, n_inputs, g, held):
     width, block, one = g.shape[1] * WIDTH, g.shape[2] * WIDTH, scale.dtype.type(1.0)
@@ -169,15 +189,19 @@ def _apply_held_int16(p, scale, pool, n_inputs, g, held):
             diagonal = fma(-value, value, diagonal)
         scale[pool, a] = np.sqrt(diagonal)
         inverse[a] = scale.dtype.type(np.sqrt(CODE_ONE)) * (one / scale[pool, a])
-    for a in range(n_inputs):
+    whole = n_inputs // ROWS * ROWS
+    for a in range(0, whole, ROWS):
         row, g_a = start + a * width, g_start + a // WIDTH * block + a % WIDTH
-        before, after = spread(old, a), spread(inverse, a)
+        for b in range(0, width, WIDTH):
+            _recode_tile(p, row + b, width, old, inverse, a, b, g, g_a, g_start + b // WIDTH * block, held)
+    for a in range(whole, n_inputs):
+        row, g_a = start + a * width, g_start + a // WIDTH * block + a % WIDTH
         for b in range(0, width, WIDTH):
             g_b = g_start + b // WIDTH * block
-            x = vmul(vmul(before, load(old, b)), load(p, row + b))
+            x = vmul(vmul(spread(old, a), load(old, b)), load(p, row + b))
             for i in range(0, held * WIDTH, WIDTH):
                 x = vfnma(spread(g, g_a + i), load(g, g_b + i), x)
-            store(p, row + b, vmul(vmul(after, load(inverse, b)), x))
+            store(p, row + b, vmul(vmul(spread(inverse, a), load(inverse, b)), x))
 
 
 def _choose(p, full, packed, int16):

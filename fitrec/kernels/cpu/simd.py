@@ -49,9 +49,14 @@ def _vector_intrinsic(builder: Any, name: str, args: Any) -> Any:
 
 
 def _to_int16(builder: Any, value: Any) -> Any:
-    vector = ir.VectorType(ir.IntType(16), WIDTH)
-    kind = ir.FunctionType(vector, [value.type])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.fptosi.sat.v{WIDTH}i16.v{WIDTH}f32"), [value])
+    """Round to the nearest, keep within the range, and convert by way of int32, as vector units do."""
+    nearest = _vector_intrinsic(builder, "llvm.rint", [value])
+    for name, limit in (("llvm.minnum", 32767.0), ("llvm.maxnum", -32767.0)):
+        nearest = _vector_intrinsic(
+            builder, name, [nearest, ir.Constant(value.type, [ir.Constant(value.type.element, limit)] * WIDTH)]
+        )
+    whole = builder.fptosi(nearest, ir.VectorType(ir.IntType(32), WIDTH))
+    return builder.trunc(whole, ir.VectorType(ir.IntType(16), WIDTH))
 
 
 @intrinsic
@@ -83,7 +88,7 @@ def store(typingctx: Any, array: Any, offset: Any, value: Any) -> Any:
         element = pointer.type.pointee
         out = args[2]
         if short:
-            out = _to_int16(builder, _vector_intrinsic(builder, "llvm.rint", [out]))
+            out = _to_int16(builder, out)
         vector = builder.bitcast(pointer, ir.VectorType(element, WIDTH).as_pointer())
         builder.store(out, vector, align=_element_bytes(element))
         return context.get_dummy_value()
