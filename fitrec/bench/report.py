@@ -1,4 +1,4 @@
-"""What every benchmark states beside its figures: device, threads, versions, processor, date."""
+"""What every benchmark and task states beside its figures: device, threads, versions, processor, date."""
 
 import os
 import platform
@@ -16,9 +16,12 @@ _PACKAGES = ("numpy", "scipy", "numba", "llvmlite")
 
 def report(name: str, figures: Mapping[str, Any], *, device: str, threads: int) -> dict[str, Any]:
     """Return the figures of benchmark `name` with the circumstances they were measured in."""
+    return {"benchmark": name, **figures, **circumstances(device=device, threads=threads)}
+
+
+def circumstances(*, device: str, threads: int) -> dict[str, Any]:
+    """Return device, threads, processor, load, memory, date and versions."""
     return {
-        "benchmark": name,
-        **figures,
         "device": device,
         "threads": threads,
         "processor": processor(),

@@ -1,0 +1,95 @@
+"""``fitrec task``: one command per published task."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fitrec.cli import options
+from fitrec.cli.console import progress
+from fitrec.tasks import names
+
+EXAMPLES = """\b
+EXAMPLES
+  fitrec task eprop-regression --json sine.json
+  fitrec task eprop-regression --rule e-prop-plus --model eprop_iaf --optimizer adam
+  fitrec task eprop-regression --rule e-prop-plus --steps 1000 --iterations 200
+  fitrec task eprop-classification --rule e-prop --batch-size 32 --iterations 200
+  fitrec task eprop-classification --surrogate arctan --feedback symmetric
+"""
+_OPTIONS = (
+    click.option("--rule", type=click.Choice(names.RULES), help="Learning rule.  [default: that of the model, or e-prop]"),
+    click.option("--model", type=click.Choice(names.MODELS), help="Neuron model.  [default: the rule's, without adaptation]"),
+    click.option("--optimizer", type=click.Choice(names.OPTIMIZERS), help="[default: sgd in regression, adam in classification]"),
+    click.option("--surrogate", type=click.Choice(names.SURROGATES), default="piecewise_linear", show_default=True),
+    click.option("--feedback", type=click.Choice(names.FEEDBACKS), default="random", show_default=True),
+    click.option("--iterations", type=click.IntRange(min=1), default=5, show_default=True, help="Number of iterations."),
+    click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True, help="Sequences per iteration."),
+    click.option("--precision", type=click.Choice(names.PRECISIONS), default="float64", show_default=True),
+    click.option("--learning-rate", type=click.FloatRange(min=0), help="[default: as published]"),
+    click.option(
+        "--c-reg", type=click.FloatRange(min=0), help="Strength of the firing-rate regularisation.  [default: as published]"
+    ),
+    click.option("--target-rate-hz", type=click.FloatRange(min=0), help="Rate it regularises towards.  [default: as published]"),
+    click.option(
+        "--cutoff-steps",
+        type=click.IntRange(min=1),
+        help="Steps that a trace outlasts a spike; e-prop-plus only.  [default: 100]",
+    ),
+    click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True, help="The published figures have 1."),
+    click.option("--json", "json_file", type=options.PATH, help="Write the figures into this file."),
+)
+
+
+@click.group(epilog=EXAMPLES)
+def command() -> None:
+    """Run a published task in its published set-up: same draws, same order, same losses."""
+
+
+def _shared(of: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_OPTIONS):
+        of = option(of)
+    return of
+
+
+@command.command("eprop-regression")
+@_shared
+@click.option(
+    "--steps", type=click.IntRange(min=2), help="Steps of a sequence.  [default: 1000 with e-prop, 100 with e-prop-plus]"
+)
+def eprop_regression(**given: Any) -> None:
+    """Sine waves: 100 neurons learn to generate a sum of sines from frozen noise."""
+    _run("regression", **given)
+
+
+@command.command("eprop-classification")
+@_shared
+def eprop_classification(**given: Any) -> None:
+    """Evidence accumulation: 100 neurons, half of them adaptive, tell which of two cues came more often.
+
+    Of --model only the family counts: the first 50 neurons are its model without adaptation, the others the adaptive one.
+    """
+    _run("classification", **given)
+
+
+def _run(task: str, *, json_file: Path | None, **given: Any) -> None:
+    from fitrec.bench.report import circumstances
+    from fitrec.stages.train_progress import Status
+    from fitrec.tasks.eprop import Request, run
+
+    with progress() as show:
+
+        def follow(iteration: int, loss: float) -> None:
+            if show is not None:
+                total = given["iterations"]
+                show(Status(done=iteration / total, text=f"iteration {iteration} of {total}, loss {loss:.6g}"))
+
+        figures = run(task, Request(**given), follow)
+    whole = {**figures, **circumstances(device="cpu", threads=1)}
+    click.echo(json.dumps(whole, indent=2, ensure_ascii=False))
+    if json_file is not None:
+        from fitrec.store import write_json
+
+        write_json(json_file, whole)

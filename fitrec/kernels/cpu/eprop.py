@@ -1,0 +1,108 @@
+"""The original e-prop over one update interval, with work per spike (eprop.md 1.4; DESIGN section 6).
+
+The gradient of the published traces, sum_t (L_j(t) ebar_ij(t) + r_j e_ij(t)), is the same sum in another order: with fixed
+weights everything in it that belongs to the postsynaptic neuron is filtered backward in time once,
+
+    F(t) = kappa F(t+1) + L(t),                     c(t) = (1 - kappa) F(t) + r
+    d(t) = c(t) + q(t),                             q(t-1) = rho q(t) - beta psi(t) d(t)
+    G(t) = psi(t) d(t) + alpha G(t+1),
+
+and a synapse adds zeta G_j(t) for each arriving spike. No trace per synapse is needed, and silent neurons cost nothing.
+"""
+
+import numpy as np
+from numba import njit
+
+from fitrec.kernels.cpu.eprop_neurons import step
+from fitrec.kernels.eprop import Interval, rest
+
+_rest = njit(nogil=True, cache=True)(rest)
+
+
+@njit(inline="always")
+def add_rows(spikes, rows, first, total):
+    """Add the rows of `rows` from `first` on whose element of `spikes` is set."""
+    for i in range(spikes.shape[0]):
+        if spikes[i]:
+            row = rows[first + i]
+            for j in range(total.shape[0]):
+                total[j] += row[j]
+
+
+@njit(inline="always")
+def add_to_rows(spikes, rows, first, amount):
+    """Add `amount` to the rows of `rows` from `first` on whose element of `spikes` is set."""
+    for i in range(spikes.shape[0]):
+        if spikes[i]:
+            row = rows[first + i]
+            for j in range(amount.shape[0]):
+                row[j] += amount[j]
+
+
+@njit(nogil=True, cache=True)
+def _simulate(neurons, rule, learned, inputs, softmax):
+    """Run the interval from rest: y, output, spikes, psi, one row per step."""
+    n_steps, n_in = inputs.shape
+    n, n_out = learned.w_out.shape
+    dtype = learned.w.dtype
+    decay, gain = dtype.type(rule.readout_decay), dtype.type(rule.readout_gain)
+    y, output = np.zeros((n_steps, n_out), dtype), np.zeros((n_steps, n_out), dtype)
+    spikes, psi = np.zeros((n_steps, n), np.bool_), np.zeros((n_steps, n), dtype)
+    state = _rest(neurons)
+    current, y_now, arriving = np.zeros(n, dtype), np.zeros(n_out, dtype), np.zeros(n_out, dtype)
+    for t in range(n_steps):
+        current[:] = 0
+        add_rows(inputs[t], learned.w, 0, current)
+        add_rows(state.spikes, learned.w, n_in, current)
+        step(neurons, state, current)
+        spikes[t], psi[t] = state.spikes, state.psi
+        arriving[:] = 0
+        add_rows(state.spikes, learned.w_out, 0, arriving)
+        for k in range(n_out):
+            y_now[k] = decay * y_now[k] + gain * arriving[k]
+        y[t] = output[t] = y_now
+        if softmax:
+            output[t] = np.exp(y_now - y_now.max())
+            output[t] /= output[t].sum()
+    return y, output, spikes, psi
+
+
+@njit(nogil=True, cache=True)
+def interval(neurons, rule, learned, inputs, targets, window, softmax):
+    """Simulate one interval from rest with fixed weights, and sum the gradient; arguments as those of the reference."""
+    n_steps, n_in = inputs.shape
+    n, n_out = learned.w_out.shape
+    dtype = learned.w.dtype
+    y, output, spikes, psi = _simulate(neurons, rule, learned, inputs, softmax)
+
+    gradient, gradient_out = np.zeros(learned.w.shape, dtype), np.zeros(learned.w_out.shape, dtype)
+    kappa, kappa_out = dtype.type(rule.kappa), dtype.type(rule.readout_decay)
+    ending, gain_out = dtype.type(1 - rule.kappa), dtype.type(rule.readout_gain)
+    filtered, q, g, regular = np.zeros(n, dtype), np.zeros(n, dtype), np.zeros(n, dtype), np.zeros(n, dtype)
+    amount, signal = np.zeros(n, dtype), np.zeros(n, dtype)
+    filtered_out, amount_out = np.zeros(n_out, dtype), np.zeros(n_out, dtype)
+    for j in range(n):
+        regular[j] = rule.c_reg * (spikes[:, j].sum() / n_steps - rule.target_rate) / n_steps
+    for t in range(n_steps - 1, -1, -1):
+        signal[:] = 0
+        for k in range(n_out):
+            error = output[t, k] - targets[t, k] if t >= n_steps - window else dtype.type(0)
+            filtered_out[k] = kappa_out * filtered_out[k] + error
+            amount_out[k] = gain_out * filtered_out[k]
+            for j in range(n):
+                signal[j] += error * learned.feedback[k, j]
+        for j in range(n):
+            filtered[j] = kappa * filtered[j] + signal[j]
+            d = ending * filtered[j] + regular[j] + q[j]
+            q[j] = neurons.adapt_decay[j] * q[j] - neurons.adapt_beta[j] * psi[t, j] * d
+            g[j] = psi[t, j] * d + neurons.decay[j] * g[j]
+            amount[j] = neurons.gain[j] * g[j]
+        add_to_rows(inputs[t], gradient, 0, amount)
+        if t > 0:
+            add_to_rows(spikes[t - 1], gradient, n_in, amount)
+        add_to_rows(spikes[t], gradient_out, 0, amount_out)
+    for i in range(gradient.shape[0]):
+        for j in range(n):
+            if not learned.w_plastic[i, j]:
+                gradient[i, j] = 0
+    return Interval(y, output, spikes, gradient, gradient_out)

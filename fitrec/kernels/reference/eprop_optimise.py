@@ -1,0 +1,40 @@
+"""Gradient descent and Adam with the catch-up of e-prop+ (eprop.md 1.6), and feedback that follows the readout."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.kernels.eprop import Array, Feedback, FeedbackRule, Learned, Moments, Optimization, Optimizer
+
+
+def optimise(
+    optimization: Optimization, moments: Moments, weights: Array, gradient: Array, active: NDArray[np.bool_], due: int
+) -> None:
+    """Change the weights of active presynaptic neurons, so that they have had `due` iterations.
+
+    After a gap the gradient goes into the first of the iterations due, and the others get none (eprop.md 1.6).
+    """
+    o = optimization
+    if o.optimizer == Optimizer.SGD:
+        weights[active] = np.clip(weights[active] - o.learning_rate * gradient[active], o.w_min, o.w_max)
+        return
+    for gap in np.unique(due - moments.done[active]):
+        rows = active & (due - moments.done == gap)
+        g = gradient[rows]
+        for iteration in range(due - gap + 1, due + 1):
+            mean = o.beta_1 * moments.mean[rows] + (1 - o.beta_1) * g
+            square = o.beta_2 * moments.square[rows] + (1 - o.beta_2) * g * g
+            rate = o.learning_rate * np.sqrt(1 - o.beta_2**iteration) / (1 - o.beta_1**iteration)
+            weights[rows] = np.clip(weights[rows] - rate * mean / (np.sqrt(square) + o.epsilon), o.w_min, o.w_max)
+            moments.mean[rows], moments.square[rows] = mean, square
+            g = np.zeros_like(g)
+    moments.done[active] = due
+
+
+def follow_readout(rule: FeedbackRule, learned: Learned, before: Array, learning_rate: float) -> None:
+    """Let feedback follow the readout's weights, which were `before`."""
+    if rule.kind == Feedback.SYMMETRIC:
+        learned.feedback[:] = rule.gain * learned.w_out.T
+    elif rule.kind == Feedback.ADAPTIVE:
+        shrink = 1 - rule.decay * learning_rate
+        learned.feedback[:] = shrink * (learned.feedback + rule.gain * (learned.w_out - before).T)
+        learned.w_out[:] = shrink * learned.w_out
