@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from fitrec.checks.context import Context
 from fitrec.checks.registry import register
 from fitrec.errors import NetworkError, TrainingError
-from fitrec.networks.limits import require_lead, require_partners, whole_steps
+from fitrec.networks.limits import require_lead, require_out_degree, require_partners, whole_steps
 from fitrec.targets.targets import Targets
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ def static_degree(context: Context) -> Iterator[str]:
     """The static wiring has enough different partners."""
     wiring = context.run.network.balanced
     yield from _refusal(require_partners, n_exc=wiring.n_exc, n_inh=wiring.n_inh, k=wiring.k, degree=wiring.degree)
+    if wiring.k > 0 and wiring.connectivity == "procedural":
+        yield from _refusal(require_out_degree, wiring.degree)
 
 
 @register("CRITICAL")
@@ -139,7 +141,7 @@ def fit_sizes(context: Context, targets: Targets) -> "FitSizes":
     exc_pool = min(trained, wiring.n_exc) if plastic.exc_sources == "trained" else wiring.n_exc
     return FitSizes(
         n_neurons=neurons,
-        n_static=neurons * 2 * wiring.k,
+        n_static=neurons * 2 * wiring.k if wiring.connectivity == "stored" else 0,
         n_pool=exc_pool + wiring.n_inh,
         n_trained=trained,
         n_inputs=plastic.n_exc + plastic.n_inh,

@@ -30,6 +30,11 @@ class Balanced(Section):
     degree: Literal["out", "in"] = Field(
         "out", description="Which degree is fixed: 2k targets per neuron, or k E + k I inputs per neuron."
     )
+    connectivity: Literal["stored", "procedural"] = Field(
+        "stored",
+        description="'stored': a table of all static synapses; 'procedural': the targets of a neuron are drawn again whenever it "
+        "spikes, always the same, so that static synapses take no memory, whatever their number (with degree: out).",
+    )
     gain: float = Field(1.0, gt=0, description="g: scales all static weights.")
     j_ee: float = Field(0.15, ge=0, description="E to E weight in units of J = 2 g tau_m / sqrt(k) (charge, threshold x ms).")
     j_ie: float = Field(1.0, ge=0, description="E to I weight in units of J.")

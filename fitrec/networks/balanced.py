@@ -1,17 +1,18 @@
 """Balanced random E/I wiring, weights of order 1/sqrt(K) (van Vreeswijk & Sompolinsky 1998; parameters of Kim et al. 2023)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.kernels.cpu.wiring import STATIC_WIRING, sample_rows, transpose_rows
-from fitrec.networks.limits import require_partners
+from fitrec.networks.limits import require_out_degree, require_partners
 
 
 @dataclass(frozen=True, kw_only=True)
 class StaticProjection:
-    """Static synapses as CSR by presynaptic neuron.
+    """Static synapses as CSR by presynaptic neuron, or procedural: then the CSR has no synapses.
 
     Attributes
     ----------
@@ -20,12 +21,33 @@ class StaticProjection:
         Postsynaptic neurons, ascending within a row.
     weight : (synapse,) float32
         Charge in threshold x ms; negative from inhibitory neurons.
+    out_degree : int
+        Targets per neuron of procedural wiring; 0 when the synapses are stored.
+    pair_weight : list or None
+        Weights of procedural wiring, E to E, E to I, I to E, I to I.
 
     """
 
     indptr: NDArray[np.int64]
     indices: NDArray[np.int32]
     weight: NDArray[np.float32]
+    out_degree: int = 0
+    pair_weight: list[float] | None = None
+
+    def network_fields(self) -> dict[str, Any]:
+        """Return the fields of a Network that hold these synapses."""
+        return {
+            "static_indptr": self.indptr,
+            "static_indices": self.indices,
+            "static_weight": self.weight,
+            "static_out_degree": self.out_degree,
+            "static_pair_weight": self.pair_weight,
+        }
+
+
+def no_projection(n: int) -> StaticProjection:
+    """Return the static projection of `n` neurons without static synapses."""
+    return StaticProjection(indptr=np.zeros(n + 1, np.int64), indices=np.zeros(0, np.int32), weight=np.zeros(0, np.float32))
 
 
 def balanced_projection(
@@ -41,12 +63,13 @@ def balanced_projection(
     j_ii: float,
     tau_m_ms: float,
     seed: int,
+    connectivity: str = "stored",
 ) -> StaticProjection:
-    """Draw the static wiring.
+    """Draw the static wiring, or, if it is procedural, say how it will be drawn.
 
     With ``degree="out"`` every neuron has exactly 2k targets among all other neurons; with ``"in"`` every neuron receives exactly
     k E and k I synapses. No autapses, no multiple synapses. Weights are ``j * 2 g tau_m / sqrt(k)``, negative from I neurons
-    (rls.md 1.2).
+    (rls.md 1.2). With ``connectivity="procedural"``, for ``degree="out"`` only, nothing is stored.
 
     Raises
     ------
@@ -56,8 +79,13 @@ def balanced_projection(
     """
     n = n_exc + n_inh
     if k == 0:
-        return StaticProjection(indptr=np.zeros(n + 1, np.int64), indices=np.zeros(0, np.int32), weight=np.zeros(0, np.float32))
+        return no_projection(n)
     require_partners(n_exc=n_exc, n_inh=n_inh, k=k, degree=degree)
+    # From E and from I neurons (rows) onto E and onto I neurons.
+    pair_weight = (np.array([[j_ee, j_ie], [-j_ei, -j_ii]]) * (2.0 * gain * tau_m_ms / np.sqrt(k))).astype(np.float32)
+    if connectivity == "procedural":
+        require_out_degree(degree)
+        return replace(no_projection(n), out_degree=2 * k, pair_weight=pair_weight.ravel().tolist())
     if degree == "out":
         wanted = 2 * k
         targets = np.empty((n, wanted), np.int32)
@@ -75,11 +103,9 @@ def balanced_projection(
         indptr = np.zeros(n + 1, np.int64)
         indices = np.empty(sources.size, np.int32)
         transpose_rows(sources, n, indptr, indices, np.empty(sources.size, np.int32))
-    scale = 2.0 * gain * tau_m_ms / np.sqrt(k)
-    pre_is_exc = np.repeat(np.arange(n) < n_exc, np.diff(indptr))
-    post_is_exc = indices < n_exc
-    weight = np.where(pre_is_exc, np.where(post_is_exc, j_ee, j_ie), np.where(post_is_exc, -j_ei, -j_ii)) * scale
-    return StaticProjection(indptr=indptr, indices=indices, weight=weight.astype(np.float32))
+    pre_is_inh = np.repeat(np.arange(n) >= n_exc, np.diff(indptr))
+    weight = pair_weight[pre_is_inh.astype(np.int8), (indices >= n_exc).astype(np.int8)]
+    return StaticProjection(indptr=indptr, indices=indices, weight=weight)
 
 
 def balanced_drive(*, n_exc: int, n_inh: int, k: int, gain: float, drive_exc: float, drive_inh: float) -> NDArray[np.float32]:

@@ -24,6 +24,15 @@ def require_partners(*, n_exc: int, n_inh: int, k: int, degree: str) -> None:
         )
 
 
+def require_out_degree(degree: str) -> None:
+    """Raise NetworkError if procedural wiring is asked to fix any other degree than the number of targets."""
+    if degree != "out":
+        raise NetworkError(
+            f"network.balanced.connectivity is procedural, which fixes the number of targets of each neuron, but "
+            f"network.balanced.degree is {degree}; set degree to out, or connectivity to stored"
+        )
+
+
 def require_lead(lead_ms: float, before_window_ms: float) -> None:
     """Raise NetworkError if the feed-forward inputs would begin before the trial does."""
     if lead_ms > before_window_ms * (1 + 1e-9):  # sums of decimal fractions are not exact

@@ -35,6 +35,11 @@ class Network:
         The same five values, in this order, of the I neurons; None when they are those of the E neurons.
     static_indptr, static_indices, static_weight : CSR by presynaptic neuron
         Row i lists the targets of neuron i.
+    static_out_degree : int
+        Targets per neuron of procedural static wiring, which are drawn when a neuron spikes (``kernels.cpu.procedural``)
+        instead of being stored; 0: the static synapses are stored.
+    static_pair_weight : list or None
+        Weights of procedural static synapses, E to E, E to I, I to E, I to I (threshold x ms); None when they are stored.
     plastic_pre : (trained, input) int32
         Presynaptic neuron of each plastic input, the first `n_plastic_exc` of them excitatory.
     plastic_weight : (trained, input) float32
@@ -75,6 +80,8 @@ class Network:
     inh: list[float] | None = None
     ff_lead_steps: int = 0
     plastic_pool_size: int = 1
+    static_out_degree: int = 0
+    static_pair_weight: list[float] | None = None
     drive: NDArray[np.float32] = array("neuron", units="threshold")
     static_indptr: NDArray[np.int64] = array("neuron_edge")
     static_indices: NDArray[np.int32] = array("synapse")
@@ -110,6 +117,11 @@ class Network:
     def n_neurons(self) -> int:
         """Number of neurons."""
         return self.n_exc + self.n_inh
+
+    @property
+    def n_static(self) -> int:
+        """Number of static synapses, stored or procedural."""
+        return self.n_neurons * self.static_out_degree if self.static_out_degree else len(self.static_indices)
 
     @property
     def n_conditions(self) -> int:

@@ -78,7 +78,7 @@ def network_fi(
     steps = round(duration_ms / network.dt_ms)
     sampled = np.unique(np.linspace(0, network.n_exc - 1, n_sampled).astype(np.int64))
     currents = np.zeros((len(sampled), steps), np.float32)
-    if len(network.static_indices):
+    if network.n_static:
         counts, power = np.zeros(network.n_neurons, np.uint16), simulator.trace_power(1)
         for step in range(steps):
             simulator.advance(wiring, state, 0, bare.drive, step, 1, trial=0, power=power, counts=counts)

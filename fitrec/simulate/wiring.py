@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from fitrec.errors import NetworkError
 from fitrec.kernels.cpu import lif
+from fitrec.kernels.cpu.procedural import strata_of
 from fitrec.kernels.cpu.wiring import cut_rows, transpose_rows
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
@@ -57,6 +58,12 @@ class NetworkWiring:
         transpose_rows(network.plastic_pre[ascending], n, self._plastic_indptr, rows, self._plastic_slot)
         rows = self._plastic_row = ascending[rows]
         self._plastic_post = network.trained[rows].astype(index)
+        degree, weight = network.static_out_degree, network.static_pair_weight or [0.0] * 4
+        self._procedural = lif.Procedural(
+            degree=np.int64(degree),
+            strata=strata_of(n, degree),
+            fixed=fixed_point(np.array(weight, F)).reshape(2, 2),
+        )
         self._partitions: dict[int, _Partition] = {}
 
     def wiring(
@@ -88,6 +95,7 @@ class NetworkWiring:
             run_indptr=cut.run_indptr,
             run_end=cut.run_end,
             run_fixed=cut.run_fixed,
+            procedural=self._procedural,
             plastic_indptr=cut.plastic_indptr,
             plastic_indices=self._plastic_post,
             plastic_fixed=fixed,

@@ -17,6 +17,7 @@ from fitrec.kernels.cpu.lif_state import (
     Constants,
     Inputs,
     Membrane,
+    Procedural,
     Recorder,
     State,
     Team,
@@ -34,6 +35,7 @@ from fitrec.kernels.cpu.lif_step import (
     find_spikes,
     update,
 )
+from fitrec.kernels.cpu.procedural import deliver_procedural
 from fitrec.kernels.cpu.team import meet, nanoseconds
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "Constants",
     "Inputs",
     "Membrane",
+    "Procedural",
     "Recorder",
     "State",
     "Team",
@@ -98,6 +101,34 @@ def _clock(team, part, phase, since):
 
 
 @njit(nogil=True, cache=True)
+def _deliver_static(wiring, constants, spikes, part, row, buffer):
+    """Deliver spikes to their static targets in one part of the neurons; `row` is scratch for procedural ones."""
+    parts = wiring.bounds.shape[0] - 1
+    p = wiring.procedural
+    for i in spikes:
+        if p.degree > 0:
+            pre = 0 if i < constants.n_exc else 1
+            deliver_procedural(
+                i,
+                wiring.bounds[parts],
+                constants.n_exc,
+                wiring.bounds[part],
+                wiring.bounds[part + 1],
+                p.degree,
+                p.strata,
+                p.fixed[pre, 0],
+                p.fixed[pre, 1],
+                constants.seed,
+                row,
+                buffer,
+            )
+            continue
+        piece = i * parts + part
+        runs = slice(wiring.run_indptr[piece], wiring.run_indptr[piece + 1])
+        deliver_runs(wiring.static_indices, wiring.static_indptr[piece], wiring.run_end[runs], wiring.run_fixed[runs], buffer)
+
+
+@njit(nogil=True, cache=True)
 def advance(constants, wiring, state, inputs, x, own, step, n_steps, trial, condition, trace_power, recorder, counts, team, part):
     """Advance one part of the neurons of a trial by n_steps, starting with absolute step `step`.
 
@@ -137,6 +168,7 @@ def advance(constants, wiring, state, inputs, x, own, step, n_steps, trial, cond
             n_trained += 1
     _start_traces(state, lowest, highest, part == 0, trace_power[n_steps] / c.charge_p, trace_power[n_steps - 1])
     charge_s, charge_p = c.charge_s * np.float32(1 / FIXED_ONE), c.charge_p * np.float32(1 / FIXED_ONE)
+    row = np.empty(wiring.procedural.strata.shape[0], np.uint32)
     clock = nanoseconds()
     n_ff_spikes = 0
     for t in range(n_steps):
@@ -195,16 +227,7 @@ def advance(constants, wiring, state, inputs, x, own, step, n_steps, trial, cond
         for other in range(parts):
             begin = wiring.bounds[other]
             listed = spikes[begin : begin + team.n_spikes[t % 2, other, 0]]
-            for i in listed:
-                piece = i * parts + part
-                runs = slice(wiring.run_indptr[piece], wiring.run_indptr[piece + 1])
-                deliver_runs(
-                    wiring.static_indices,
-                    wiring.static_indptr[piece],
-                    wiring.run_end[runs],
-                    wiring.run_fixed[runs],
-                    state.in_static,
-                )
+            _deliver_static(wiring, c, listed, part, row, state.in_static)
             if part == 0:
                 _record(recorder, now, listed)
         clock = _clock(team, part, 3, clock)
@@ -212,18 +235,18 @@ def advance(constants, wiring, state, inputs, x, own, step, n_steps, trial, cond
             begin = wiring.bounds[other]
             for i in spikes[begin : begin + team.n_spikes[t % 2, other, 0]]:
                 piece = i * parts + part
-                row = slice(wiring.plastic_indptr[piece], wiring.plastic_indptr[piece + 1])
+                synapses = slice(wiring.plastic_indptr[piece], wiring.plastic_indptr[piece + 1])
                 if wiring.learned.shape[0] > 0:
                     deliver_learned(
-                        wiring.plastic_indices[row],
-                        wiring.plastic_row[row],
-                        wiring.plastic_slot[row],
+                        wiring.plastic_indices[synapses],
+                        wiring.plastic_row[synapses],
+                        wiring.plastic_slot[synapses],
                         wiring.learned,
                         wiring.learned_first,
                         state.in_plastic,
                     )
                 else:
-                    deliver(wiring.plastic_indices[row], wiring.plastic_fixed[row], state.in_plastic)
+                    deliver(wiring.plastic_indices[synapses], wiring.plastic_fixed[synapses], state.in_plastic)
 
         n_ff_spikes = 0
         ff_step = now - inputs.ff_start

@@ -42,6 +42,14 @@ class Constants(NamedTuple):
     seed: np.int64
 
 
+class Procedural(NamedTuple):
+    """Static projections without a table; see ``kernels.cpu.procedural``. The targets depend on the seed of `Constants`."""
+
+    degree: np.int64  # targets per neuron; 0: the static synapses are stored
+    strata: NDArray[np.uint32]  # (>= degree + 1,)
+    fixed: NDArray[np.int64]  # (2, 2), weight by presynaptic and by postsynaptic population, E first, in fixed point
+
+
 class Wiring(NamedTuple):
     """Static and plastic projections as CSR by presynaptic neuron, and feed-forward weights, all weights in fixed point.
 
@@ -58,6 +66,7 @@ class Wiring(NamedTuple):
     run_indptr: NDArray[np.int64]  # (piece + 1,), runs of each piece
     run_end: NDArray[np.int64]  # (run,), end of the run in static_indices
     run_fixed: NDArray[np.int64]  # (run,)
+    procedural: Procedural  # in place of all static arrays above
     plastic_indptr: NDArray[np.int64]  # (piece + 1,)
     plastic_indices: NDArray[np.uint16] | NDArray[np.uint32]
     plastic_fixed: NDArray[np.int64]  # (synapse,), or empty when the weights are being learned

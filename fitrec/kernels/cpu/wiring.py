@@ -5,7 +5,7 @@ from numba import njit
 
 from fitrec.kernels.cpu.philox import SHIFT, philox
 
-STATIC_WIRING, PLASTIC_EXC_WIRING, PLASTIC_INH_WIRING = 16, 17, 18
+STATIC_WIRING, PLASTIC_EXC_WIRING, PLASTIC_INH_WIRING, PROCEDURAL_WIRING = 16, 17, 18, 19
 
 
 @njit(nogil=True, cache=True)

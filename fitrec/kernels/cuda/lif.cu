@@ -22,7 +22,14 @@ struct Constants {
     int64_t seed;
 };
 
+struct Procedural {
+    int64_t degree;  // targets per neuron; 0: static synapses are stored
+    const uint32_t* strata;
+    const int64_t* fixed;  // (2, 2)
+};
+
 struct Wiring {
+    Procedural procedural;
     const int64_t* static_indptr;
     const void* static_indices;
     const int64_t *run_indptr, *run_end, *run_fixed;  // with by_synapse, run_fixed has the weight of each synapse
@@ -191,12 +198,34 @@ __device__ __forceinline__ void deliver_row(
     for (int64_t k = start + part.first; k < end; k += part.stride) add_fixed(&sums[indices[k]], fixed[k]);
 }
 
+// Draw the static targets of neuron i, one from each stratum of the circle of the others; see kernels/cpu/procedural.py.
+__device__ __forceinline__ void deliver_procedural(
+    const Procedural& p, const Constants& c, const Sizes& z, int i, int64_t* sums, Part part) {
+    const int64_t* fixed = p.fixed + (i < c.n_exc ? 0 : 2);
+    const int64_t weight_exc = fixed[0], weight_inh = fixed[1];
+    for (int group = part.first; 4 * group < p.degree; group += part.stride) {
+        const Words words = philox(i, group, 0, 0, c.seed, STREAM_PROCEDURAL_WIRING);
+        uint32_t low = p.strata[4 * group];
+#pragma unroll
+        for (int k = 0; k < 4; ++k) {
+            const uint32_t high = p.strata[4 * group + k + 1];
+            const uint32_t word = k == 0 ? words.x0 : k == 1 ? words.x1 : k == 2 ? words.x2 : words.x3;
+            uint32_t target = i + 1 + low + __umulhi(word, high - low);
+            if (target >= (uint32_t)z.n) target -= z.n;
+            if (4 * group + k < p.degree) add_fixed(&sums[target], target < c.n_exc ? weight_exc : weight_inh);
+            low = high;
+        }
+    }
+}
+
 template <class Index>
 __device__ __forceinline__ void deliver_spike(
-    const Wiring& w, const Sizes& z, int i, int64_t* in_static, int64_t* in_plastic, Part part) {
+    const Wiring& w, const Constants& c, const Sizes& z, int i, int64_t* in_static, int64_t* in_plastic, Part part) {
     const Index* indices = (const Index*)w.static_indices;
     int64_t start = w.static_indptr[i];
-    if (z.by_synapse) {
+    if (w.procedural.degree > 0) {
+        deliver_procedural(w.procedural, c, z, i, in_static, part);
+    } else if (z.by_synapse) {
         deliver_row(indices, w.run_fixed, start, w.static_indptr[i + 1], in_static, part);
     } else {
         for (int64_t run = w.run_indptr[i]; run < w.run_indptr[i + 1]; ++run) {
@@ -210,7 +239,7 @@ __device__ __forceinline__ void deliver_spike(
 
 // Deliver the listed spikes of one trial: few spikes are shared among the block's warps, of many each warp takes its own.
 __device__ __forceinline__ void deliver(
-    const Wiring& w, const Sizes& z, const int* list, int count, int64_t* in_static, int64_t* in_plastic) {
+    const Wiring& w, const Constants& c, const Sizes& z, const int* list, int count, int64_t* in_static, int64_t* in_plastic) {
     const int warps = blockDim.x / 32, warp = threadIdx.x / 32;
     const int per_spike = max(1, warps / count), teams = warps / per_spike;
     if (warp >= teams * per_spike) return;
@@ -221,9 +250,9 @@ __device__ __forceinline__ void deliver(
             const int64_t* fixed = w.ff_fixed + (size_t)(i - z.n) * z.n_trained;
             for (int m = part.first; m < z.n_trained; m += part.stride) add_fixed(&in_plastic[w.trained[m]], fixed[m]);
         } else if (z.wide) {
-            deliver_spike<uint32_t>(w, z, i, in_static, in_plastic, part);
+            deliver_spike<uint32_t>(w, c, z, i, in_static, in_plastic, part);
         } else {
-            deliver_spike<uint16_t>(w, z, i, in_static, in_plastic, part);
+            deliver_spike<uint16_t>(w, c, z, i, in_static, in_plastic, part);
         }
     }
 }
@@ -265,7 +294,7 @@ extern "C" __global__ void __launch_bounds__(MAX_BLOCK) lif_run(
             }
             __syncthreads();
             const size_t buffer = ((size_t)(~m.now & 1) * z.n_trials + b) * z.n;
-            deliver(w, z, list, count, s.in_static + buffer, s.in_plastic + buffer);
+            deliver(w, c, z, list, count, s.in_static + buffer, s.in_plastic + buffer);
         }
         if (k + 1 < steps) grid_barrier(arrived, k + 1);
     }

@@ -52,6 +52,7 @@ class Setting(NamedTuple):
 class Projections(NamedTuple):
     """The kernel's struct ``Wiring``; see `kernels.cpu.lif.Wiring`."""
 
+    procedural: Any  # a struct too
     static_indptr: Any
     static_indices: Any
     run_indptr: Any
@@ -140,12 +141,13 @@ def upload(device: Device, wiring: lif.Wiring, earlier: Wiring | None = None) ->
     weights = {"plastic_fixed": device.asarray(wiring.plastic_fixed), "ff_fixed": device.asarray(wiring.ff_fixed)}
     if earlier is not None:
         return Wiring(earlier.projections._replace(**weights), earlier.by_synapse)
-    given = wiring._asdict()
+    p, given = wiring.procedural, wiring._asdict()
+    on_device = p._replace(strata=device.asarray(p.strata), fixed=device.asarray(p.fixed))
     by_synapse = len(wiring.static_indices) < _SHORT_RUN * len(wiring.run_fixed)
     if by_synapse:
         given["run_fixed"] = np.repeat(wiring.run_fixed, np.diff(wiring.run_end, prepend=0))
-    rest = {name: device.asarray(given[name]) for name in Projections._fields if name not in weights}
-    return Wiring(Projections(**weights, **rest), by_synapse)
+    rest = {name: device.asarray(given[name]) for name in Projections._fields if name not in (*weights, "procedural")}
+    return Wiring(Projections(**weights, **rest, procedural=on_device), by_synapse)
 
 
 def state_bytes(n: int, n_ff: int) -> int:

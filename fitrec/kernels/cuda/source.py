@@ -4,7 +4,7 @@ import re
 from functools import cache
 from importlib.resources import files
 
-from fitrec.kernels.cpu import lif, philox
+from fitrec.kernels.cpu import lif, philox, wiring
 
 _INCLUDE = re.compile(r'^#include "([\w.]+)"$', re.MULTILINE)
 _ONCE = re.compile(r"^#pragma once$", re.MULTILINE)  # headers are put in place once anyhow
@@ -51,6 +51,7 @@ def _constants() -> str:
         "STREAM_MEMBRANE_NOISE": philox.MEMBRANE_NOISE,
         "STREAM_STIMULUS": philox.STIMULUS,
         "STREAM_FEED_FORWARD": philox.FEED_FORWARD,
+        "STREAM_PROCEDURAL_WIRING": wiring.PROCEDURAL_WIRING,
         "NORMAL_MEAN": philox.NORMAL_MEAN,
         "NORMAL_SCALE": f"{float(philox.NORMAL_SCALE).hex()}f",
         "FROM_FIXED": f"{(1.0 / lif.FIXED_ONE).hex()}f",
