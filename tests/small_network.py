@@ -31,6 +31,7 @@ def small_network(
     seed: int = 1,
     drives: tuple[float, float] = (0.6, 0.5),
     projection: StaticProjection | None = None,
+    connectivity: str = "stored",
     **changes: Any,
 ) -> Network:
     """Balanced network with the published weights; every `changes` is a field of Network.
@@ -40,7 +41,9 @@ def small_network(
     dt_ms = changes.get("dt_ms", 0.1)
     steps = {name: round(ms / dt_ms) for name, ms in (("settle", settle_ms), ("stimulus", stimulus_ms), ("window", window_ms))}
     if projection is None:
-        projection = balanced_projection(n_exc=n_exc, n_inh=n_inh, k=k, degree="out", gain=1.0, seed=seed, **KIM_WEIGHTS)
+        projection = balanced_projection(
+            n_exc=n_exc, n_inh=n_inh, k=k, degree="out", gain=1.0, seed=seed, connectivity=connectivity, **KIM_WEIGHTS
+        )
     trained = np.unique(np.linspace(0, n_exc - 1, n_trained).astype(np.int32))
     rng = np.random.default_rng(seed)
     pre = np.zeros((0, 0), np.int32)

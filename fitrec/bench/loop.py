@@ -101,6 +101,7 @@ def run(*, preset: str, neurons: int | None, loops: int, threads: int, p_storage
         "loops": loops,
         "neurons": settings.neurons,
         "static_out_degree": 2 * settings.k,
+        "connectivity": settings.connectivity,
         "plastic_inputs": 2 * settings.inputs,
         "p_storage": p_storage,
         "steps": simulator.network.window_start_step + simulator.network.window_steps,

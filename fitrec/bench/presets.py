@@ -36,6 +36,7 @@ class Preset:
     bin_ms: float
     window_ms: float
     psth_like: bool
+    connectivity: str = "stored"
     published_hz: float | None = None
     anchor_seconds: str = ""
 
@@ -90,6 +91,7 @@ PRESETS = {
         bin_ms=10.0,
         window_ms=1000.0,
         psth_like=False,
+        connectivity="procedural",
     ),
 }
 
@@ -106,7 +108,7 @@ def sizes(preset: Preset) -> FitSizes:
     """Return what the memory of a loop depends on."""
     return FitSizes(
         n_neurons=preset.neurons,
-        n_static=2 * preset.k * preset.neurons,
+        n_static=2 * preset.k * preset.neurons if preset.connectivity == "stored" else 0,
         n_pool=preset.neurons,
         n_trained=preset.neurons,
         n_inputs=2 * preset.inputs,
@@ -133,6 +135,7 @@ def network(preset: Preset, seed: int) -> Network:
         j_ii=1.0,
         tau_m_ms=TAU_M_MS,
         seed=seed,
+        connectivity=preset.connectivity,
     )
     trained = np.arange(preset.neurons, dtype=np.int32)
     pre = plastic_inputs(

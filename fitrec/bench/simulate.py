@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fitrec.bench.compiled import CompiledLoop, compiler
 from fitrec.errors import ConfigError
-from fitrec.networks.balanced import balanced_projection
+from fitrec.networks.balanced import balanced_projection, no_projection
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
 from fitrec.simulate.simulator import Simulator
@@ -43,10 +43,10 @@ def run(*, neurons: int, out_degree: int, rate_hz: float, steps: int, threads: i
     -------
     dict
         ``ns_per_neuron_step`` without noise and synapses but with the spikes, ``ns_per_neuron_step_noise`` with noise,
-        ``ns_per_synaptic_event``: each times the number of threads, so per core; from the best of the repetitions. One thread is
-        timed by its own processor time, which other programs disturb least; several by the wall clock. ``c`` has the
-        same figures of the time loop in C on one thread, measured by turns with ours, ``ours_over_c`` their ratios; None where
-        there is no compiler.
+        ``ns_per_synaptic_event`` and ``ns_per_synaptic_event_procedural``, whose targets are drawn at each spike: each times the
+        number of threads, so per core; from the best of the repetitions. One thread is timed by its own processor time, which
+        other programs disturb least; several by the wall clock. ``c`` has the same figures (none of procedural synapses) of the
+        time loop in C on one thread, measured by turns with ours, ``ours_over_c`` their ratios; None where there is no compiler.
 
     Raises
     ------
@@ -57,16 +57,12 @@ def run(*, neurons: int, out_degree: int, rate_hz: float, steps: int, threads: i
     if not 0 < rate_hz <= 500.0 / DT_MS:
         raise ConfigError(f"--rate-hz is {rate_hz:g}, but must be above 0 and at most {500 / DT_MS:g}, a spike in two steps.")
     network = _network(neurons, out_degree, rate_hz, seed)
-    no_synapses = replace(
-        network,
-        static_indptr=np.zeros(neurons + 1, np.int64),
-        static_indices=np.zeros(0, np.int32),
-        static_weight=np.zeros(0, np.float32),
-    )
+    no_synapses = replace(network, **no_projection(neurons).network_fields())
     variants = {
         "bare": Simulator(no_synapses),
         "noise": Simulator(replace(no_synapses, sigma=NOISE_SIGMA)),
         "synapses": Simulator(network),
+        "procedural": Simulator(_network(neurons, out_degree, rate_hz, seed, "procedural")),
     }
     parts = len(variants["bare"].wiring(_NO_WEIGHTS, 0, threads).bounds) - 1
     compiled = CompiledLoop("uint16_t" if neurons <= 1 << 16 else "uint32_t") if compiler() else None
@@ -76,6 +72,8 @@ def run(*, neurons: int, out_degree: int, rate_hz: float, steps: int, threads: i
     for repeat in range(REPEATS + 1):  # the first compiles and fills the caches
         for name, simulator in variants.items():
             for loop, program in loops.items():
+                if program and name == "procedural":  # in C there is none
+                    continue
                 taken, spikes = _time(simulator, rate_hz, steps, parts, program)
                 if repeat:
                     seconds[loop][name].append(taken)
@@ -85,7 +83,7 @@ def run(*, neurons: int, out_degree: int, rate_hz: float, steps: int, threads: i
     return {
         **ours,
         "c": theirs,
-        "ours_over_c": None if theirs is None else {name: value / theirs[name] for name, value in ours.items() if theirs[name]},
+        "ours_over_c": None if theirs is None else {name: ours[name] / value for name, value in theirs.items() if value},
         "note": None if theirs else "no C compiler (cc, gcc or clang) on the PATH: not compared with C",
         "threads_used": parts,
         "clock": "processor time of the thread" if parts == 1 else "wall",
@@ -99,15 +97,18 @@ def run(*, neurons: int, out_degree: int, rate_hz: float, steps: int, threads: i
 
 def _figures(seconds: dict[str, list[float]], neuron_steps: int, events: int, cores: int) -> dict[str, float]:
     """Nanoseconds of one core per neuron and step, and per synaptic event, from the best repetitions."""
-    best = {name: 1e9 * cores * min(values) for name, values in seconds.items()}
-    return {
+    best = {name: 1e9 * cores * min(values) for name, values in seconds.items() if values}
+    figures = {
         "ns_per_neuron_step": best["bare"] / neuron_steps,
         "ns_per_neuron_step_noise": best["noise"] / neuron_steps,
         "ns_per_synaptic_event": max(0.0, best["synapses"] - best["bare"]) / max(events, 1),
     }
+    if "procedural" in best:
+        figures["ns_per_synaptic_event_procedural"] = max(0.0, best["procedural"] - best["bare"]) / max(events, 1)
+    return figures
 
 
-def _network(neurons: int, out_degree: int, rate_hz: float, seed: int) -> Network:
+def _network(neurons: int, out_degree: int, rate_hz: float, seed: int, connectivity: str = "stored") -> Network:
     """Build half E, half I neurons with `out_degree` synapses of negligible weight each, driven to fire at `rate_hz`."""
     n_exc = (neurons + 1) // 2
     projection = balanced_projection(
@@ -122,6 +123,7 @@ def _network(neurons: int, out_degree: int, rate_hz: float, seed: int) -> Networ
         j_ii=1.0,
         tau_m_ms=TAU_M_MS,
         seed=seed,
+        connectivity=connectivity,
     )
     return Network(
         seed=seed,

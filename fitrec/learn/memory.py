@@ -27,7 +27,7 @@ class FitSizes:
     Attributes
     ----------
     n_static : int
-        Static synapses.
+        Stored static synapses.
     n_pool : int
         Neurons that are plastic input to some trained neuron.
     stimulus_steps : int

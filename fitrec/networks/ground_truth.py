@@ -1,5 +1,7 @@
 """A network that stands for the brain: what it does is known, so that a fit to its spikes can be held against the truth."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +16,7 @@ AREAS = {"sensory": 1.0, "association": 0.5}
 # Another neuron, another wiring and faster input synapses than a fitted network has by default: a fit cannot copy this network,
 # it has to find its own way to the same rates.
 _DT_MS, _TAU_M_MS, _SIGMA = 0.2, 15.0, 0.2
-_STATIC = {"gain": 1.0, "j_ee": 0.25, "j_ie": 1.0, "j_ei": 0.9, "j_ii": 1.0}
+_STATIC: dict[str, Any] = {"gain": 1.0, "j_ee": 0.25, "j_ie": 1.0, "j_ei": 0.9, "j_ii": 1.0}
 _DRIVE = {"drive_exc": 0.12, "drive_inh": 0.07}
 _TAU_STATIC_MS, _TAU_INPUT_MS = 4.0, 30.0
 _INPUTS = {"rate_hz": 20.0, "rate_sd_hz": 14.0, "tau_ms": 150.0, "smooth_ms": 61.0}

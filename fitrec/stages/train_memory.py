@@ -1,6 +1,7 @@
 """Whether a training fits into the machine's memory, and which options would make it fit."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -50,10 +51,14 @@ def require_memory(sizes: FitSizes, config: TrainConfig, threads: int, available
     total, limit = sum(parts.values()), machine_bytes() if available is None else available
     if total > limit:
         largest = max(parts, key=lambda name: parts[name])
+        alternatives = [(words, sizes, change) for words, change in _alternatives(config)]
+        if sizes.n_static:
+            words = "network.balanced.connectivity: procedural, which keeps no table of static synapses,"
+            alternatives.append((words, replace(sizes, n_static=0), config))
         fitting = [
             f"{words} ({needed / _GB:.2f} GB)"
-            for words, change in _alternatives(config)
-            if (needed := _total(sizes, change, threads)) <= limit
+            for words, changed, change in alternatives
+            if (needed := _total(changed, change, threads)) <= limit
         ]
         advice = f"with {' or '.join(fitting)} it fits" if fitting else "use fewer neurons, plastic inputs or units"
         raise TrainingError(

@@ -20,6 +20,8 @@ CASES: dict[str, dict[str, Any]] = {
     "everything": {"sigma": 0.3, "n_ff": 9, "refractory_steps": 7},
     "feed-forward input before the window": {"n_ff": 9, "ff_lead_steps": 50, "ff_rate_hz": np.full((2, 65, 9), 60, np.float32)},
     "I neurons of their own": {"sigma": 0.3, "n_ff": 3, "inh": [6.0, 0.8, -0.2, 0.1, 4]},
+    "procedural": {"sigma": 0.3, "n_exc": 33, "n_inh": 50, "k": 41, "connectivity": "procedural"},
+    "procedural, few targets": {"sigma": 0.3, "k": 3, "connectivity": "procedural"},
     "exact": {"sigma": 0.3, "n_ff": 9, "integration": "exact", "dt_ms": 0.2, "threshold": 1.2, "reset": -0.3},
 }
 

@@ -26,6 +26,7 @@ def test_contract(tmp_path: Path) -> None:
     assert found["ns_per_neuron_step"] > 0
     assert found["ns_per_neuron_step_noise"] > 0
     assert found["rate_hz"] == pytest.approx(20, rel=0.02)
+    assert found["ns_per_synaptic_event_procedural"] > 0
     assert {"ns_per_synaptic_event", "device", "threads", "versions", "processor", "date", "peak_memory_mb"} <= set(found)
 
 

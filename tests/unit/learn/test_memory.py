@@ -101,6 +101,15 @@ def test_a_training_that_cannot_fit_names_what_would() -> None:
     assert train_memory.require_memory(SIZES, shared, 2, available=10**12)
 
 
+def test_a_network_too_large_for_a_table_may_be_procedural() -> None:
+    million = replace(SIZES, n_neurons=10**6, n_static=10**9, n_pool=200, n_trained=100, n_inputs=90, n_bins=100)
+    config = TrainConfig.model_validate({"ridge": {"trials": 2, "closed_loop_trials": 2}})
+    words = r"12\.02 GB of it for static synapses\).*connectivity: procedural, .* \(\d\.\d\d GB\)"
+    with pytest.raises(TrainingError, match=words):
+        train_memory.require_memory(million, config, 1, available=11_000_000_000)
+    assert train_memory.require_memory(replace(million, n_static=0), config, 1, available=11_000_000_000)
+
+
 def test_the_dry_run_lists_every_part() -> None:
     parts = train_memory.plan(SIZES, TrainConfig(), threads=2)
     lines = train_memory.describe(parts).splitlines()

@@ -38,6 +38,19 @@ def test_inhibitory_neurons_of_their_own() -> None:
     assert (lazy.untrained_rate_hz != tiny_network().untrained_rate_hz).any()
 
 
+def test_procedural_connectivity_stores_no_synapse(tmp_path: Path) -> None:
+    config = tiny_config(balanced={**tiny_config().balanced.model_dump(), "connectivity": "procedural"})
+    store.save(tmp_path / "targets.zarr", tiny_targets(), {})
+    built = build.run(tmp_path / "targets.zarr", tmp_path / "network.zarr", config, seed=3, threads=1)
+    network = store.load(tmp_path / "network.zarr", Network)
+    assert network.static_indices.size == network.static_weight.size == 0
+    assert (network.static_out_degree, network.n_static) == (40, 200 * 40)
+    assert network.static_pair_weight == built.static_pair_weight
+    stored_hz, found_hz = tiny_network().untrained_mean_hz, network.untrained_mean_hz
+    np.testing.assert_allclose(found_hz, stored_hz, rtol=0.2)
+    assert (np.diff(network.fi_rate_hz) >= 0).all()
+
+
 def test_units_go_to_the_neurons_with_the_nearest_rates() -> None:
     """Units of clearly different rates: the order of the neurons' untrained rates is that of the units."""
     rate_hz = np.broadcast_to(np.geomspace(1.0, 40.0, 12), (2, 25, 12)).copy()

@@ -17,11 +17,8 @@ from tests.small_network import KIM_WEIGHTS, fields_of, random_weights, small_ne
 from tests.unit.simulate.test_team import run
 
 
-def procedural(n_exc: int, n_inh: int, k: int, seed: int = 1, **changes: Any) -> Network:
-    projection = balanced_projection(
-        n_exc=n_exc, n_inh=n_inh, k=k, degree="out", gain=1.0, seed=seed, connectivity="procedural", **KIM_WEIGHTS
-    )
-    return small_network(n_exc, n_inh, k, projection=projection, seed=seed, **changes)
+def procedural(n_exc: int, n_inh: int, k: int, **changes: Any) -> Network:
+    return small_network(n_exc, n_inh, k, connectivity="procedural", **changes)
 
 
 def stored(network: Network) -> Network:
@@ -102,5 +99,5 @@ def test_in_degrees_spread_as_those_of_random_wiring() -> None:
 
 
 def test_a_fixed_in_degree_is_refused() -> None:
-    with pytest.raises(NetworkError, match=r"connectivity is procedural, .* degree is in; set degree to out, or connectivity"):
+    with pytest.raises(NetworkError, match=r"connectivity is procedural, .*degree is in; set degree to out, or connectivity"):
         balanced_projection(n_exc=40, n_inh=40, k=10, degree="in", gain=1.0, seed=1, connectivity="procedural", **KIM_WEIGHTS)
