@@ -39,7 +39,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 def evaluated(root: Path, monkeypatch: pytest.MonkeyPatch, n_units: int, n_conditions: int) -> FitFiles:
     world = true_world(n_units, n_conditions)
     initial = network(recorded(world, 2, 0)[1]).plastic_weight
-    monkeypatch.setattr("fitrec.evaluate.simulated.Simulator", lambda net: None)
+    monkeypatch.setattr("fitrec.evaluate.simulated.Simulator", lambda net, device: None)
     monkeypatch.setattr("fitrec.simulate.trials.run_trials", stand_in_simulator(world, initial))
     files = write_fit(root, world)
     evaluate_fit(files, write_truth(root / "truth.zarr", world, store.load(files.targets, Targets)))

@@ -75,7 +75,7 @@ def test_missing_file(tmp_path: Path) -> None:
         ({"recordings": []}, "recordings is [], but must be a list of at least 1"),
         ({"recordings": [{"name": "a b", "path": "x"}]}, "recordings[0].name is 'a b', but must be a name of letters"),
         ({"train": {"rule": "rigde"}}, "train.rule is 'rigde', but must be one of 'ridge' or 'rls'; did you mean 'ridge'"),
-        ({"train": {"ridge": {"trials": 0}}}, "train.ridge.trials is 0, but must be at least 1"),
+        ({"train": {"ridge": {"trials": 0}}}, "train.ridge.trials is 0, but must be at least 2"),
         ({"train": {"ridge": {"trials": 1.5}}}, "train.ridge.trials is 1.5, but must be a whole number"),
         ({"train": {"ridge": {"penalty": 0}}}, "train.ridge.penalty is 0, but must be greater than 0"),
         ({"train": {"ridge": {"penalty": "x"}}}, "train.ridge.penalty is 'x', but must be a number"),
