@@ -19,6 +19,7 @@ import click
 
 from fitrec.cli import console
 from fitrec.cli.failures import INTERNAL_ERROR, USER_ERROR, outcome
+from fitrec.cli.interruption import Interruption
 from fitrec.errors import ConfigError, StoreError
 from fitrec.resources import root
 
@@ -88,29 +89,38 @@ def drive(command: Sequence[str], out: Path, lock: int) -> int:
     """Run Snakemake, show the stages' messages, keep everything in the log file; return the exit status 0, 1 or 2.
 
     The lock's descriptor is handed on, so that the folder stays locked until Snakemake has ended, even if this process is killed.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If this process was asked to end; Snakemake and its jobs have ended then.
+
     """
     started = time.time()
     click.echo(shlex.join(command), err=True)
     _log.debug("command: %s", shlex.join(command))
     lines: list[str] = []
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        pass_fds=(lock,),
-    ) as process:
+    with (
+        Interruption() as interruption,
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            pass_fds=(lock,),
+            process_group=0,  # Snakemake and its jobs, which we end together
+        ) as process,
+    ):
+        interruption.watch(process.pid)
         assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                lines.append(line.rstrip())
-                _log.debug("%s", lines[-1])
-                if _STAGE_LINE.match(line):
-                    click.echo(lines[-1], err=True)
-        except KeyboardInterrupt:  # Snakemake got it too and is stopping its jobs
-            process.wait()
-            raise
+        for line in process.stdout:  # ends when Snakemake and all its jobs have ended
+            lines.append(line.rstrip())
+            _log.debug("%s", lines[-1])
+            if _STAGE_LINE.match(line):
+                click.echo(lines[-1], err=True)
+    if interruption.asked:
+        raise KeyboardInterrupt
     if process.returncode == 0:
         return 0
     return _explain(lines, out, started)

@@ -1,14 +1,17 @@
 """The whole pipeline on a tiny recording: the contract, and that a second run redoes only what changed."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fitrec import store
+from fitrec.cli.workflow import exclusive
 from fitrec.config.load import load
 from fitrec.resources import root
 from tests.pipeline.tiny import CONFIG, write_config
@@ -97,6 +100,22 @@ def test_only_what_changed_is_redone(finished: Path) -> None:
     assert redone(finished, **train) == {"train", "evaluate", "report"}
     assert redone(finished, **train, seeds=[5]) == {"build", "train", "evaluate", "report"}
     assert redone(finished, **train, seeds=[5]) == set()
+
+
+def test_a_run_that_is_told_to_end_leaves_nobody_behind(tmp_path: Path) -> None:
+    """As by a cluster or `timeout`: Snakemake and its jobs end, and the folder is free for the next run."""
+    write_config(tmp_path)
+    command = [sys.executable, "-m", "fitrec", "run", str(tmp_path / "config.yaml"), "--out", str(tmp_path / "out")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not (tmp_path / "out" / "logs" / "rec.ingest.log").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert errors.splitlines()[-1] == "Interrupted."
+    with exclusive(tmp_path / "out"):  # StoreError while a run works there
+        pass
 
 
 def test_a_mistake_within_a_stage_is_one_sentence(finished: Path) -> None:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -74,6 +75,51 @@ def test_the_folder_stays_locked_until_snakemake_has_ended(tmp_path: Path) -> No
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     fcntl.flock(descriptor, fcntl.LOCK_EX)  # free once the stand-in has ended
     os.close(descriptor)
+
+
+def unlocked(out: Path) -> bool:
+    descriptor = os.open(out / ".fitrec.lock", os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("reaction", ["ends", "ignores it", "ignored from the start"])
+def test_a_signal_ends_snakemake_and_its_jobs(tmp_path: Path, number: int, reaction: str) -> None:
+    """Nothing is left of them, the folder is unlocked, whether or not they heed the signal."""
+    if reaction == "ignored from the start" and number == signal.SIGINT:
+        pytest.skip("as a background job of a script")
+    job = "import time; print('12:00:00 a job runs', flush=True); time.sleep(60)"
+    if reaction == "ignores it":
+        job = f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); {job}"
+    snakemake = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {job!r}])"
+    program = (
+        "import signal, sys; from pathlib import Path; from fitrec.cli import interruption, workflow\n"
+        "from fitrec.cli.failures import exit_status\n"
+        f"interruption.GRACE_S = {1.0 if reaction == 'ignores it' else 60.0}\n"
+        f"if {reaction == 'ignored from the start'}: signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        f"out = Path({str(tmp_path)!r})\n"
+        "def run():\n"
+        "    with workflow.exclusive(out) as lock:\n"
+        f"        workflow.drive([sys.executable, '-c', {snakemake!r}], out, lock)\n"
+        "sys.exit(exit_status(run))"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while "a job runs" not in (line := process.stderr.readline()) or line.startswith("/"):
+            assert process.poll() is None
+        assert not unlocked(tmp_path)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=40)
+    assert process.returncode == 130
+    assert errors.splitlines()[0].startswith("Stopping the stages")
+    assert errors.splitlines()[-1] == "Interrupted."
+    assert unlocked(tmp_path)
 
 
 @pytest.mark.parametrize(
