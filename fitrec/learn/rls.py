@@ -4,13 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.errors import TrainingError
-from fitrec.kernels.cpu import lif
 from fitrec.kernels.reference.rls import initial_p
 from fitrec.learn.drive_targets import DriveTargets, measure_static_current
-from fitrec.learn.rls_learner import STATIC_TRIALS, CpuLearner, LearnerOptions, chosen_rank
+from fitrec.learn.rls_learner import STATIC_TRIALS, LearnerOptions, chosen_rank
+from fitrec.learn.rls_trial import make_trials
 from fitrec.learn.rule import Arrays, LoopResult, Problem, require_finite_targets
 from fitrec.networks.weights import Weights
-from fitrec.simulate.threads import available_threads
 
 FIRST_STATIC_TRIAL = 600_000
 
@@ -61,7 +60,7 @@ class Rls:
             pool_size=network.plastic_pool_size,
             dale=dale,
         )
-        self._learner = CpuLearner(p0, start, network.plastic_pre, network.n_plastic_exc, options, problem.threads)
+        self._trials = make_trials(problem, p0, start, options, instantaneous=self._instantaneous)
 
     def _mean_square_trace(self) -> float:
         """Sum over one trial of all conditions of the squared trace, averaged over the plastic inputs (untrained network)."""
@@ -95,37 +94,17 @@ class Rls:
 
     def _trial(self, condition: int, index: int, wanted: NDArray[np.float64]) -> NDArray[np.float64]:
         """Run one trial with learning; returns the spikes of every neuron in the window."""
-        problem, simulator = self._problem, self._problem.simulator
-        network, learner, n_ff = simulator.network, self._learner, self._n_ff
-        learner.begin_trial(
-            np.concatenate([self.weights.feed_forward[condition], self.weights.plastic], axis=1), network.n_neurons
-        )
-        threads = problem.threads or available_threads()
-        wiring = simulator.wiring(self.weights, condition, threads, learned=learner.padded_weights)
-        state = simulator.initial_state(condition, index)
-        steps, start = problem.bin_steps, network.window_start_step
-        power = simulator.trace_power(max(steps, start))
-        rho = np.float32(power[steps] / simulator.constants.charge_p)
-        counts, silent = np.zeros(network.n_neurons, np.uint16), np.zeros(network.n_neurons, np.uint16)
-        simulator.advance(wiring, state, condition, network.drive, 0, start, trial=index, power=power, counts=silent)
-        for k in range(len(wanted)):
-            step = start + k * steps
-            simulator.advance(wiring, state, condition, network.drive, step, steps, trial=index, power=power, counts=counts)
-            current = state.u_static[network.trained].astype(np.float64)
-            bias = ((current if self._instantaneous else 0.0) - wanted[k]).astype(np.float32)
-            bad = learner.update(rho, state.trace, state.ff_trace, bias)
-            if bad is not None:
-                raise TrainingError(
-                    f"RLS became unstable at neuron {network.trained[bad]} in loop {index + 1}, "
-                    f"condition {network.condition_names[condition]!r}, bin {k + 1}: "
-                    "r'Pr is negative or not finite, or the error is not; raise train.rls.penalty"
-                )
-            if n_ff:
-                wiring.ff_fixed[:] = np.rint(learner.weights[:, :n_ff].T.astype(np.float64) * lif.FIXED_ONE)
-        learner.end_trial()
-        feed_forward = self.weights.feed_forward.copy()
-        feed_forward[condition] = learner.weights[:, :n_ff]
-        self.weights = Weights(plastic=learner.weights[:, n_ff:].copy(), feed_forward=feed_forward)
+        network, n_ff = self._problem.simulator.network, self._n_ff
+        counts, bad = self._trials.run(self.weights, condition, index, wanted)
+        if bad is not None:
+            raise TrainingError(
+                f"RLS became unstable at neuron {network.trained[bad[1]]} in loop {index + 1}, "
+                f"condition {network.condition_names[condition]!r}, bin {bad[0] + 1}: "
+                "r'Pr is negative or not finite, or the error is not; raise train.rls.penalty"
+            )
+        learned, feed_forward = self._trials.learner.weights, self.weights.feed_forward.copy()
+        feed_forward[condition] = learned[:, :n_ff]
+        self.weights = Weights(plastic=learned[:, n_ff:].copy(), feed_forward=feed_forward)
         return counts.astype(np.float64)
 
     def validates(self, index: int) -> bool:
@@ -137,12 +116,12 @@ class Rls:
         return {
             "plastic": self.weights.plastic,
             "feed_forward": self.weights.feed_forward,
-            **self._learner.arrays(),
+            **self._trials.learner.arrays(),
             "static_halves": self._drives.static_halves,
         }
 
     def restore(self, state: Arrays) -> None:
         """Continue from a state."""
         self.weights = Weights(plastic=state["plastic"], feed_forward=state["feed_forward"])
-        self._learner.restore(state)
+        self._trials.learner.restore(state)
         self._drives.static_halves = state["static_halves"]

@@ -50,6 +50,11 @@ def chosen_rank(rank: int | str, n_inputs: int) -> int:
     return automatic_rank(n_inputs) if rank == "auto" else int(rank)
 
 
+def rule_options(options: LearnerOptions, n_ff: int, n_exc: int) -> RuleOptions:
+    """Return what the kernels have to know of the options; there are `n_ff` feed-forward inputs, then `n_exc` from E neurons."""
+    return RuleOptions(options.pool_size, options.dale, n_ff, n_ff + n_exc)
+
+
 class CpuLearner:
     """Updates all neurons at a learning time; the result does not depend on the number of threads."""
 
@@ -65,7 +70,7 @@ class CpuLearner:
         self._n_inputs, self._held, self._rank = weights.shape[1], 0, options.rank
         self._pre = np.ascontiguousarray(pre[:: options.pool_size])
         n_ff = self._n_inputs - pre.shape[1]
-        self._rule = RuleOptions(options.pool_size, options.dale, n_ff, n_ff + n_exc)
+        self._rule = rule_options(options, n_ff, n_exc)
         self._state = new_state(p0, weights, options.rank, storage=options.storage, pool_size=options.pool_size)
         self._threads = threads or available_threads()
         edges = np.linspace(0, len(self._pre), 4 * self._threads + 1).astype(int)

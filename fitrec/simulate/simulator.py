@@ -176,6 +176,10 @@ class Simulator:
         assert self._batches is not None
         return self._batches.upload(self.wiring(weights, condition))
 
+    def plastic_places(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """See `NetworkWiring.plastic_places`."""
+        return self._wiring.plastic_places
+
     def _sample_every(self, chunk_steps: int) -> int:
         """Return the steps between samples of the static current."""
         return max(1, min(chunk_steps, round(1.0 / self.network.dt_ms)))

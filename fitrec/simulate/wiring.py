@@ -66,6 +66,11 @@ class NetworkWiring:
         )
         self._partitions: dict[int, _Partition] = {}
 
+    @property
+    def plastic_places(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Trained neuron and plastic input of each plastic synapse, in the order in which presynaptic neurons list them."""
+        return self._plastic_row, self._plastic_slot
+
     def wiring(
         self, weights: Weights, condition: int, threads: int = 1, learned: NDArray[np.float32] | None = None
     ) -> lif.Wiring:

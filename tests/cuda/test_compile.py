@@ -14,6 +14,11 @@ REGISTERS = {
     "fill_normal": 40,
     "lif_run": 64,
     "lif_initial_voltage": 40,
+    "rls_step": 80,
+    "rls_flush": 80,
+    "rls_added": 40,
+    "rls_bias": 40,
+    "rls_fix_weights": 40,
 }
 
 

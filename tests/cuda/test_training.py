@@ -37,6 +37,37 @@ def test_training_equals_the_cpu(config: dict[str, Any], one_device: Any, monkey
     assert curve(found) == curve(expected)
 
 
+def rls_loops(device: Any, state: Any, loops: range) -> Any:
+    """Run loops of rls from a state, under Dale's law; returns the new state."""
+    options = {"static_current": "instantaneous", "rank": 7, "dale": True}
+    section = TrainConfig.model_validate({"rule": "rls", "rls": {"loops": 3, "evaluate_every": 3, **options}})
+    rule = make_training(tiny_network(), tiny_targets(), section, 1, device=device).rule
+    if state is not None:
+        rule.restore(state)
+    for index in loops:
+        rule.loop(index)
+    return {name: np.array(values) for name, values in rule.state().items()}
+
+
+def test_rls_goes_on_where_it_was_on_another_device(one_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPU, device, CPU: a state says nothing of where it was made."""
+    monkeypatch.setattr(lif, "BLOCK", 64)
+    expected = rls_loops(None, None, range(3))
+    found = rls_loops(None, None, range(1))
+    for where, index in ((one_device, 1), (None, 2)):
+        found = rls_loops(where, found, range(index, index + 1))
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, err_msg=name, strict=True)
+
+
+def test_p_that_a_device_cannot_keep_stays_on_the_cpu(one_device: Any, caplog: pytest.LogCaptureFixture) -> None:
+    section = TrainConfig.model_validate({"rule": "rls", "rls": {"loops": 1, "p_storage": "packed", "scaling": "relative"}})
+    rule = make_training(tiny_network(), tiny_targets(), section, 1, device=one_device).rule
+    assert rule.state()["p"].ndim == 2
+    assert "train.rls.p_storage is packed, and a GPU keeps P in full only" in caplog.text
+
+
 def test_evaluation_equals_the_cpu(one_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lif, "BLOCK", 64)
     weights = train(None, rule="ridge", ridge=FEW).best

@@ -1,0 +1,231 @@
+// Event-driven recursive least squares with held-back updates: twin of kernels/cpu/rls.py, which has the equations.
+//
+// A block works on one pool at a time. Elements of a row (of P, q, k, g) are spread over the threads and each is summed in the order
+// of the CPU's vectors; a dot product is one warp's, whose lanes are the CPU's 32 lanes. Nothing here depends on grid or block.
+#include "common.cuh"
+
+#define MAX_BLOCK 256
+#define ROWS 8          // of P, per thread, that share the loads of the held-back updates
+#define LANES 16        // of a block of g
+
+// These structs mirror the NamedTuples of kernels/cuda/rls.py.
+struct State {
+    float* p;        // (pool, input, width)
+    float* weights;  // (neuron, width)
+    float* q;        // (pool, width)
+    float* g;        // (pool, width / 16, rank, 16)
+    float* h;        // (pool, rank)
+};
+
+struct Signals {
+    const int32_t* pre;            // (pool, input - ff)
+    const float *trace, *delta;    // (all neurons,)
+    const float *ff_trace, *ff_delta;
+    const float* bias;             // (neuron,)
+};
+
+struct Sizes {
+    int32_t n_pools, n_neurons, n_inputs, n_ff, width, rank;
+    int32_t pool_size, dale, first_exc, first_inh;
+    int32_t scratch_is_shared, g_is_shared;
+};
+
+// What a block keeps of its pool, in shared memory where it fits.
+struct Scratch {
+    float *r, *k, *delta;
+    int* changed;
+    float* g;  // null if it stays where it is
+};
+
+__device__ __forceinline__ Scratch divide(float* shared, float* global, const Sizes& z) {
+    float* at = z.scratch_is_shared ? shared : global + (size_t)blockIdx.x * 4 * z.width;
+    float* rest = z.scratch_is_shared ? shared + 4 * z.width : shared;
+    return {at, at + z.width, at + 2 * z.width, (int*)(at + 3 * z.width), z.g_is_shared ? rest : nullptr};
+}
+
+__device__ __forceinline__ bool finite(float x) { return fabsf(x) <= 0x1.fffffep127f; }
+
+// Place of element j of held-back update i.
+__device__ __forceinline__ int place(const Sizes& z, int j, int i) { return (j / LANES * z.rank + i) * LANES + j % LANES; }
+
+// Sum of a[j] b[j], the same in all lanes of the warp.
+__device__ __forceinline__ float dot(const float* a, const float* b, int width) {
+    float sum = 0.0f;
+    for (int j = threadIdx.x % 32; j < width; j += 32) sum = fmaf(a[j], b[j], sum);
+    for (int other = 16; other; other /= 2) sum += __shfl_xor_sync(FULL_WARP, sum, other);
+    return sum;
+}
+
+// List the inputs that spiked since the last update, in ascending order, and gather the traces of all; returns how many.
+__device__ __forceinline__ int gather(const Signals& s, const Sizes& z, int pool, const Scratch& scratch) {
+    __shared__ unsigned votes_of_warp[MAX_BLOCK / 32];
+    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    const int32_t* pre = s.pre + (size_t)pool * (z.n_inputs - z.n_ff);
+    int count = 0;
+    for (int first = 0; first < z.width; first += blockDim.x) {
+        const int j = first + threadIdx.x;
+        float r = 0.0f, d = 0.0f;
+        if (j < z.n_ff) {
+            r = s.ff_trace[j];
+            d = s.ff_delta[j];
+        } else if (j < z.n_inputs) {
+            const int i = pre[j - z.n_ff];
+            r = s.trace[i];
+            d = s.delta[i];
+        }
+        if (j < z.width) scratch.r[j] = r;
+        const unsigned votes = __ballot_sync(FULL_WARP, d != 0);
+        if (lane == 0) votes_of_warp[warp] = votes;
+        const int fresh = __syncthreads_count(d != 0);
+        if (d != 0) {
+            int position = count + __popc(votes & ((1u << lane) - 1u));
+            for (int other = 0; other < warp; ++other) position += __popc(votes_of_warp[other]);
+            scratch.changed[position] = j;
+            scratch.delta[position] = d;
+        }
+        count += fresh;
+        __syncthreads();
+    }
+    return count;
+}
+
+// x - sum_i h_i g_i, of element j.
+__device__ __forceinline__ float without_held(float x, const float* g, const float* h, const Sizes& z, int held, int j) {
+    for (int i = 0; i < held; ++i) x = fmaf(-h[i], g[place(z, j, i)], x);
+    return x;
+}
+
+// P <- P - sum_i g_i g_i'.
+__device__ __forceinline__ void apply_held(float* p, const float* g, const Sizes& z, int held) {
+    const int items = (z.n_inputs + ROWS - 1) / ROWS * z.width;
+    for (int item = threadIdx.x; item < items; item += blockDim.x) {
+        const int a = item / z.width * ROWS, j = item % z.width;
+        const float *rows = g + place(z, a, 0), *columns = g + place(z, j, 0);
+        float* at = p + (size_t)a * z.width + j;
+        float x[ROWS];
+        #pragma unroll
+        for (int m = 0; m < ROWS; ++m) x[m] = a + m < z.n_inputs ? at[m * z.width] : 0.0f;
+        for (int i = 0; i < held * LANES; i += LANES) {
+            const float v = columns[i];
+            #pragma unroll
+            for (int m = 0; m < ROWS; ++m) x[m] = fmaf(-rows[i + m], v, x[m]);
+        }
+        #pragma unroll
+        for (int m = 0; m < ROWS; ++m)
+            if (a + m < z.n_inputs) at[m * z.width] = x[m];
+    }
+}
+
+// The pool's held-back updates, brought into shared memory if there is room.
+__device__ __forceinline__ float* fetch_held(float* g, const Scratch& scratch, const Sizes& z) {
+    if (!scratch.g) return g;
+    for (int at = threadIdx.x; at < z.width * z.rank; at += blockDim.x) scratch.g[at] = g[at];
+    return scratch.g;
+}
+
+// The earliest update, and in it the first neuron, that went wrong.
+__device__ __forceinline__ void report(uint64_t* bad, unsigned update, int neuron) {
+    atomicMin((unsigned long long*)bad, (unsigned long long)update << 32 | (unsigned)neuron);
+}
+
+// Learn, a neuron of the pool per warp: w <- w - c e k, then the projection of Dale's law.
+__device__ __forceinline__ void update_weights(
+    const State& state, const Signals& signals, const Sizes& z, int pool, const Scratch& scratch, float c, unsigned update,
+    uint64_t* bad) {
+    const int lane = threadIdx.x % 32, end = min((pool + 1) * z.pool_size, z.n_neurons);
+    for (int neuron = pool * z.pool_size + threadIdx.x / 32; neuron < end; neuron += blockDim.x / 32) {
+        float* weights = state.weights + (size_t)neuron * z.width;
+        const float e = dot(weights, scratch.r, z.width) + signals.bias[neuron];
+        if (!finite(e)) {
+            if (lane == 0) report(bad, update, neuron);
+            continue;
+        }
+        const float factor = -c * e;
+        for (int j = lane; j < z.width; j += 32) {
+            float w = fmaf(factor, scratch.k[j], weights[j]);
+            if (z.dale && z.first_exc <= j && j < z.first_inh) w = w < 0 ? 0.0f : w;
+            if (z.dale && z.first_inh <= j && j < z.n_inputs) w = w > 0 ? 0.0f : w;
+            weights[j] = w;
+        }
+    }
+}
+
+// One update of every pool. `held` are held back so far; when they become `rank`, all are applied. The block's size is a multiple of
+// 32 and at most MAX_BLOCK. `bad` gets the smallest update << 32 | neuron with a negative or infinite r'k or an infinite error.
+extern "C" __global__ void __launch_bounds__(MAX_BLOCK) rls_step(
+    const __grid_constant__ State state, const __grid_constant__ Signals signals, const __grid_constant__ Sizes z, int held,
+    float rho, unsigned update, float* global_scratch, uint64_t* bad) {
+    DYNAMIC_SHARED(float, shared);
+    const Scratch scratch = divide(shared, global_scratch, z);
+    for (int pool = blockIdx.x; pool < z.n_pools; pool += gridDim.x) {
+        __syncthreads();  // the pool before is done with the scratch
+        float *p = state.p + (size_t)pool * z.n_inputs * z.width, *q = state.q + (size_t)pool * z.width;
+        float *stored = state.g + (size_t)pool * z.width * z.rank, *h = state.h + (size_t)pool * z.rank;
+        float* g = fetch_held(stored, scratch, z);
+        const int count = gather(signals, z, pool, scratch);
+        for (int j = threadIdx.x; j < z.width; j += blockDim.x) {
+            float x = rho * q[j];
+            for (int m = 0; m < count; ++m) x = fmaf(scratch.delta[m], p[(size_t)scratch.changed[m] * z.width + j], x);
+            q[j] = x;
+        }
+        for (int i = threadIdx.x; i < held; i += blockDim.x) {
+            float total = rho * h[i];
+            for (int m = 0; m < count; ++m) total = fmaf(scratch.delta[m], g[place(z, scratch.changed[m], i)], total);
+            h[i] = total;
+        }
+        __syncthreads();
+        for (int j = threadIdx.x; j < z.width; j += blockDim.x) scratch.k[j] = without_held(q[j], g, h, z, held, j);
+        __syncthreads();
+        const float rk = dot(scratch.r, scratch.k, z.width);
+        if (!(rk >= 0 && finite(rk))) {
+            if (threadIdx.x == 0) report(bad, update, pool * z.pool_size);
+            continue;
+        }
+        const float c = 1.0f / (1.0f + rk), root = sqrtf(c);
+        update_weights(state, signals, z, pool, scratch, c, update, bad);
+        for (int j = threadIdx.x; j < z.width; j += blockDim.x) {
+            const float value = root * scratch.k[j];
+            g[place(z, j, held)] = value;
+            if (scratch.g) stored[place(z, j, held)] = value;
+        }
+        if (threadIdx.x == 0) h[held] = root * rk;
+        if (held + 1 < z.rank) continue;
+        __syncthreads();
+        apply_held(p, g, z, z.rank);
+        for (int j = threadIdx.x; j < z.width; j += blockDim.x) q[j] = without_held(q[j], g, h, z, z.rank, j);
+    }
+}
+
+// Apply what is held back, at the end of a trial.
+extern "C" __global__ void __launch_bounds__(MAX_BLOCK) rls_flush(
+    const __grid_constant__ State state, const __grid_constant__ Sizes z, int held, float* global_scratch) {
+    DYNAMIC_SHARED(float, shared);
+    const Scratch scratch = divide(shared, global_scratch, z);
+    for (int pool = blockIdx.x; pool < z.n_pools; pool += gridDim.x) {
+        __syncthreads();
+        const float* g = fetch_held(state.g + (size_t)pool * z.width * z.rank, scratch, z);
+        __syncthreads();
+        apply_held(state.p + (size_t)pool * z.n_inputs * z.width, g, z, held);
+    }
+}
+
+// What was added to each trace since the last update; the trace becomes the last one.
+extern "C" __global__ void rls_added(const float* trace, float* last, float* delta, int n, float rho) {
+    for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x) {
+        delta[i] = trace[i] - rho * last[i];
+        last[i] = trace[i];
+    }
+}
+
+// The error without plastic input: the static current of the moment, if it counts, minus the wanted drive.
+extern "C" __global__ void rls_bias(
+    const float* u_static, const int32_t* trained, const double* wanted, float* bias, int n, int instantaneous) {
+    for (int m = blockIdx.x * blockDim.x + threadIdx.x; m < n; m += gridDim.x * blockDim.x)
+        bias[m] = (float)((instantaneous ? (double)u_static[trained[m]] : 0.0) - wanted[m]);
+}
+
+// Weights in fixed point, as the time loop delivers them: fixed[s] from the element source[s].
+extern "C" __global__ void rls_fix_weights(const float* weights, const int64_t* source, int64_t* fixed, int64_t n) {
+    for (int64_t s = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; s < n; s += (int64_t)gridDim.x * blockDim.x)
+        fixed[s] = (int64_t)rint((double)weights[source[s]] * 0x1p32);
+}

@@ -1,0 +1,186 @@
+"""Drives ``rls.cu``: recursive least squares of all learners on the device, with P stored in full."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.kernels.cpu.rls_state import RuleOptions, new_state, p_bytes, padded
+from fitrec.kernels.cuda.arguments import pack
+from fitrec.kernels.cuda.device import Device, memory_error, require_memory
+
+MAX_BLOCK = 256
+SHARED_BYTES = 64 * 1024  # per block, so that several fit on a multiprocessor; what does not fit stays in global memory
+_COPIED_BYTES = 2**28  # of P at a time
+_NONE_BAD = np.iinfo(np.uint64).max
+_WHAT, _REMEDY = "the state of rls", "take fewer plastic inputs or trained neurons"
+
+
+class _State(NamedTuple):
+    p: Any
+    weights: Any
+    q: Any
+    g: Any
+    h: Any
+
+
+class _Signals(NamedTuple):
+    pre: Any
+    trace: Any
+    delta: Any
+    ff_trace: Any
+    ff_delta: Any
+    bias: Any
+
+
+class _Sizes(NamedTuple):
+    n_pools: np.int32
+    n_neurons: np.int32
+    n_inputs: np.int32
+    n_ff: np.int32
+    width: np.int32
+    rank: np.int32
+    pool_size: np.int32
+    dale: np.int32
+    first_exc: np.int32
+    first_inh: np.int32
+    scratch_is_shared: np.int32
+    g_is_shared: np.int32
+
+
+def state_bytes(n_pools: int, n_neurons: int, n_inputs: int, rank: int) -> int:
+    """Device memory that the learners take."""
+    row = 4 * padded(n_inputs)
+    return n_pools * (p_bytes(n_inputs, "full") + row * (rank + 1) + 4 * (rank + n_inputs)) + n_neurons * row
+
+
+class Learners:
+    """Learners of all pools; the arguments are those of `kernels.cpu.rls_state.new_state`.
+
+    Attributes
+    ----------
+    p, padded_weights : on the device, as in `kernels.cpu.rls_state.RlsState`
+
+    Raises
+    ------
+    DeviceError
+        If the device has too little memory.
+
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        p0: NDArray[np.float64],
+        weights: NDArray[np.float32],
+        pre: NDArray[np.int32],
+        rule: RuleOptions,
+        rank: int,
+    ) -> None:
+        n_neurons, n_inputs = weights.shape
+        n_pools, width = len(pre), padded(n_inputs)
+        needed = state_bytes(n_pools, n_neurons, n_inputs, rank)
+        require_memory(device, needed, _WHAT, _REMEDY)
+        xp, self._device, self._held = device.xp, device, 0
+        try:
+            self.p = xp.empty((n_pools, n_inputs, width), np.float32)
+            self._q = xp.zeros((n_pools, width), np.float32)
+            self._g = xp.zeros((n_pools, width // 16, rank, 16), np.float32)
+            self._h = xp.zeros((n_pools, rank), np.float32)
+            self.padded_weights = xp.zeros((n_neurons, width), np.float32)
+            self._pre = device.asarray(pre)
+        except device.out_of_memory as error:
+            raise memory_error(device, needed, _WHAT, _REMEDY) from error
+        self.p[:] = device.asarray(new_state(p0, weights[:1], 1).p[0])
+        self._bad = device.asarray(np.array([_NONE_BAD], np.uint64))
+        self._bias = xp.zeros(n_neurons, np.float32)
+        scratch, held = 4 * 4 * width, 4 * width * rank
+        scratch_is_shared = scratch <= SHARED_BYTES
+        g_is_shared = scratch * scratch_is_shared + held <= SHARED_BYTES
+        self._shared = scratch * scratch_is_shared + held * g_is_shared
+        self._block = max(64, min(MAX_BLOCK, -(-width // 32) * 32))
+        self._grid = min(n_pools, device.resident_blocks("rls", "rls_step", self._block, self._shared))
+        self._scratch = xp.zeros(0 if scratch_is_shared else self._grid * 4 * width, np.float32)
+        self._sizes = _Sizes(
+            n_pools=np.int32(n_pools),
+            n_neurons=np.int32(n_neurons),
+            n_inputs=np.int32(n_inputs),
+            n_ff=np.int32(n_inputs - pre.shape[1]),
+            width=np.int32(width),
+            rank=np.int32(rank),
+            pool_size=np.int32(rule.pool_size),
+            dale=np.int32(rule.dale),
+            first_exc=np.int32(rule.first_exc),
+            first_inh=np.int32(rule.first_inh),
+            scratch_is_shared=np.int32(scratch_is_shared),
+            g_is_shared=np.int32(g_is_shared),
+        )
+        self._last = self._delta = (xp.zeros(0, np.float32), xp.zeros(0, np.float32))
+
+    def begin(self, weights: NDArray[np.float32], n_neurons: int) -> None:
+        """Start a trial of a network of so many neurons from these weights, (neuron, input), with all traces at zero."""
+        xp, n_ff = self._device.xp, int(self._sizes.n_ff)
+        padding = self.padded_weights.shape[1] - weights.shape[1]
+        self.padded_weights[:] = self._device.asarray(np.pad(weights, ((0, 0), (0, padding))))
+        for array in (self._q, self._h):
+            array.fill(0)
+        self._bad.fill(_NONE_BAD)
+        self._held, self._update = 0, 0
+        self._last, self._delta = ((xp.zeros(n_neurons, np.float32), xp.zeros(n_ff, np.float32)) for _ in range(2))
+
+    def set_bias(self, u_static: Any, trained: Any, wanted: Any, *, instantaneous: bool) -> None:
+        """Set the errors without plastic input from ``wanted`` (neuron,) float64 and, if `instantaneous`, static currents."""
+        n = len(self._bias)
+        args = (u_static, trained, wanted, self._bias, np.int32(n), np.int32(instantaneous))
+        self._device.launch("rls", "rls_bias", -(-n // MAX_BLOCK), MAX_BLOCK, args)
+
+    def step(self, rho: np.float32, trace: Any, ff_trace: Any) -> None:
+        """Update once; arguments as those of `learn.rls_learner.CpuLearner.update`, on the device. Does not wait."""
+        for values, last, delta in zip((trace, ff_trace), self._last, self._delta, strict=True):
+            if n := values.size:
+                self._device.launch(
+                    "rls", "rls_added", -(-n // MAX_BLOCK), MAX_BLOCK, (values, last, delta, np.int32(n), np.float32(rho))
+                )
+        signals = _Signals(self._pre, trace, self._delta[0], ff_trace, self._delta[1], self._bias)
+        numbers = np.int32(self._held), np.float32(rho), np.uint32(self._update)
+        args = (pack(self._state), pack(signals), pack(self._sizes), *numbers, self._scratch, self._bad)
+        self._device.launch("rls", "rls_step", self._grid, self._block, args, shared=self._shared)
+        self._held, self._update = (self._held + 1) % int(self._sizes.rank), self._update + 1
+
+    def flush(self) -> None:
+        """Apply what is held back."""
+        if self._held:
+            args = (pack(self._state), pack(self._sizes), np.int32(self._held), self._scratch)
+            self._device.launch("rls", "rls_flush", self._grid, self._block, args, shared=self._shared)
+        self._held = 0
+
+    def bad(self) -> tuple[int, int] | None:
+        """Update of this trial (from 0) and neuron that first had a negative or infinite r'k or an infinite error; waits."""
+        code = int(self._device.to_host(self._bad)[0])
+        return None if code == _NONE_BAD else (code >> 32, code & 0xFFFFFFFF)
+
+    def fix_weights(self, source: Any, fixed: Any) -> None:
+        """Write the weights at `source`, int64 places in the flat `padded_weights`, into `fixed` for the time loop."""
+        if n := source.size:
+            grid = min(-(-n // MAX_BLOCK), 4096)
+            self._device.launch("rls", "rls_fix_weights", grid, MAX_BLOCK, (self.padded_weights, source, fixed, np.int64(n)))
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """(neuron, input), feed-forward inputs first; a copy on the host."""
+        return self._device.to_host(self.padded_weights)[:, : int(self._sizes.n_inputs)]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """P in the form that the CPU's learner keeps; between trials nothing else but the weights is left to remember."""
+        return {"p": self._device.to_host(self.p), "scale": np.zeros((len(self.p), 0), np.float32)}
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Take over a stored P, piece by piece."""
+        p = arrays["p"]
+        pools = max(1, _COPIED_BYTES // p[0].nbytes)
+        for first in range(0, len(p), pools):
+            self.p[first : first + pools] = self._device.asarray(p[first : first + pools])
+
+    @property
+    def _state(self) -> _State:
+        return _State(self.p, self.padded_weights, self._q, self._g, self._h)
