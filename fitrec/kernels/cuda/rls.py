@@ -135,7 +135,7 @@ class Learners:
         self._device.launch("rls", "rls_bias", -(-n // MAX_BLOCK), MAX_BLOCK, args)
 
     def step(self, rho: np.float32, trace: Any, ff_trace: Any) -> None:
-        """Update once; arguments as those of `learn.rls_learner.CpuLearner.update`, on the device. Does not wait."""
+        """Update once from the traces, which decayed by `rho` since the last time, and the bias set before. Does not wait."""
         for values, last, delta in zip((trace, ff_trace), self._last, self._delta, strict=True):
             if n := values.size:
                 self._device.launch(
