@@ -12,7 +12,7 @@ from fitrec.kernels.cuda.device import Device, memory_error, require_memory
 MAX_BLOCK = 256
 SHARED_BYTES = 64 * 1024  # per block, so that several fit on a multiprocessor; what does not fit stays in global memory
 _COPIED_BYTES = 2**28  # of P at a time
-_NONE_BAD = np.iinfo(np.uint64).max
+_NONE_BAD = np.iinfo(np.int64).max  # any kind of integer holds it
 _WHAT, _REMEDY = "the state of rls", "take fewer plastic inputs or trained neurons"
 
 
