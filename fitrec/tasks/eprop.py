@@ -78,9 +78,10 @@ def run(task: str, request: Request, progress: Callable[[int, float], None] | No
     errors: list[float] = []
     rates: list[float] = []
     start = perf_counter()
+    following = drawn.batch(request.batch_size)
     for iteration in range(1, request.iterations + 1):
-        sequences = drawn.batch(request.batch_size)
-        responses = learner.learn(sequences)
+        sequences, following = following, drawn.batch(request.batch_size)
+        responses = learner.learn(sequences, following[0])
         losses.append(_loss(chosen, sequences, responses))
         if not np.isfinite(losses[-1]):
             raise TrainingError(

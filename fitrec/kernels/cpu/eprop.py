@@ -68,39 +68,67 @@ def _simulate(neurons, rule, learned, inputs, softmax):
 
 
 @njit(nogil=True, cache=True)
-def interval(neurons, rule, learned, inputs, targets, window, softmax):
-    """Simulate one interval from rest with fixed weights, and sum the gradient; arguments as those of the reference."""
-    n_steps, n_in = inputs.shape
-    n, n_out = learned.w_out.shape
+def _signals(rule, learned, output, targets, window):
+    """Learning signals (time, neuron), and the errors filtered backward by the readout (time, output)."""
+    n_steps, n_out = output.shape
     dtype = learned.w.dtype
-    y, output, spikes, psi = _simulate(neurons, rule, learned, inputs, softmax)
-
-    gradient, gradient_out = np.zeros(learned.w.shape, dtype), np.zeros(learned.w_out.shape, dtype)
-    kappa, kappa_out = dtype.type(rule.kappa), dtype.type(rule.readout_decay)
-    ending, gain_out = dtype.type(1 - rule.kappa), dtype.type(rule.readout_gain)
-    filtered, q, g, regular = np.zeros(n, dtype), np.zeros(n, dtype), np.zeros(n, dtype), np.zeros(n, dtype)
-    amount, signal = np.zeros(n, dtype), np.zeros(n, dtype)
-    filtered_out, amount_out = np.zeros(n_out, dtype), np.zeros(n_out, dtype)
-    for j in range(n):
-        regular[j] = rule.c_reg * (spikes[:, j].sum() / n_steps - rule.target_rate) / n_steps
+    decay, gain = dtype.type(rule.readout_decay), dtype.type(rule.readout_gain)
+    signals, filtered = np.zeros((n_steps, learned.w.shape[1]), dtype), np.zeros((n_steps, n_out), dtype)
+    total = np.zeros(n_out, dtype)
     for t in range(n_steps - 1, -1, -1):
-        signal[:] = 0
         for k in range(n_out):
             error = output[t, k] - targets[t, k] if t >= n_steps - window else dtype.type(0)
-            filtered_out[k] = kappa_out * filtered_out[k] + error
-            amount_out[k] = gain_out * filtered_out[k]
-            for j in range(n):
-                signal[j] += error * learned.feedback[k, j]
+            total[k] = decay * total[k] + error
+            filtered[t, k] = gain * total[k]
+            for j in range(signals.shape[1]):
+                signals[t, j] += error * learned.feedback[k, j]
+    return signals, filtered
+
+
+@njit(nogil=True, cache=True)
+def _backward(neurons, rule, signals, psi, regular):
+    """Zeta G of every step: what a spike that arrives in it adds to the gradient; (time, neuron)."""
+    n_steps, n = signals.shape
+    dtype = signals.dtype
+    kappa, ending = dtype.type(rule.kappa), dtype.type(1 - rule.kappa)
+    filtered, q, g = np.zeros(n, dtype), np.zeros(n, dtype), np.zeros(n, dtype)
+    amounts = np.zeros((n_steps, n), dtype)
+    for t in range(n_steps - 1, -1, -1):
         for j in range(n):
-            filtered[j] = kappa * filtered[j] + signal[j]
+            filtered[j] = kappa * filtered[j] + signals[t, j]
             d = ending * filtered[j] + regular[j] + q[j]
             q[j] = neurons.adapt_decay[j] * q[j] - neurons.adapt_beta[j] * psi[t, j] * d
             g[j] = psi[t, j] * d + neurons.decay[j] * g[j]
-            amount[j] = neurons.gain[j] * g[j]
-        add_to_rows(inputs[t], gradient, 0, amount)
+            amounts[t, j] = neurons.gain[j] * g[j]
+    return amounts
+
+
+@njit(nogil=True, cache=True)
+def interval(neurons, rule, learned, inputs, targets, late, window, softmax):
+    """Simulate one interval from rest with fixed weights, and sum the gradient; arguments as those of the reference."""
+    n_steps, n_in = inputs.shape
+    n = learned.w_out.shape[0]
+    dtype = learned.w.dtype
+    y, output, spikes, psi = _simulate(neurons, rule, learned, inputs, softmax)
+    gradient, gradient_out = np.zeros(learned.w.shape, dtype), np.zeros(learned.w_out.shape, dtype)
+    regular = np.zeros(n, dtype)
+    for j in range(n):
+        regular[j] = rule.c_reg * (spikes[:, j].sum() / n_steps - rule.target_rate) / n_steps
+    signals, filtered_out = _signals(rule, learned, output, targets, window)
+    amounts = _backward(neurons, rule, signals, psi, regular)
+    for t in range(n_steps):
+        add_to_rows(inputs[t], gradient, 0, amounts[t])
         if t > 0:
-            add_to_rows(spikes[t - 1], gradient, n_in, amount)
-        add_to_rows(spikes[t], gradient_out, 0, amount_out)
+            add_to_rows(spikes[t - 1], gradient, n_in, amounts[t])
+        add_to_rows(spikes[t], gradient_out, 0, filtered_out[t])
+    if late.any():
+        for i in range(n_in):
+            if late[i]:
+                gradient[i] = 0
+        signals[n_steps - 1] = 0
+        amounts = _backward(neurons, rule, signals, psi, regular)
+        for t in range(n_steps):
+            add_to_rows(inputs[t] & late, gradient, 0, amounts[t])
     for i in range(gradient.shape[0]):
         for j in range(n):
             if not learned.w_plastic[i, j]:

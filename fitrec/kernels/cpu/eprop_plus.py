@@ -8,6 +8,30 @@ from fitrec.kernels.cpu.eprop_neurons import step
 from fitrec.kernels.cpu.eprop_optimise import follow_readout, optimise_row
 
 
+TIDY_STEPS = 128
+
+
+@njit(nogil=True, cache=True)
+def _zero_tiny(values, tiny):
+    """Set what can no longer matter to 0, before it decays to denormal numbers, on which a processor is a hundred times slower."""
+    for i in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            if abs(values[i, j]) < tiny:
+                values[i, j] = 0
+
+
+@njit(nogil=True, cache=True)
+def _tidy(state):
+    """Keep decayed traces and moments from becoming denormal."""
+    tiny = state.zbar.dtype.type(1e-25 if state.zbar.itemsize == 4 else 1e-150)
+    for values in (state.zbar, state.epsilon, state.ebar, state.ebar_reg, state.moments.mean, state.moments.square):
+        _zero_tiny(values, tiny)
+    for values in (state.moments_out.mean, state.moments_out.square):
+        _zero_tiny(values, tiny)
+    for vector in (state.zbar_out, state.rate):
+        _zero_tiny(vector.reshape((-1, 1)), tiny)
+
+
 @njit(nogil=True, cache=True)
 def _learn(neurons, rule, learned, optimization, state, signal, too_fast, active, gradient):
     """Traces and weights of all recurrent synapses in history step s - 1."""
@@ -92,4 +116,6 @@ def sequence(neurons, rule, learned, optimization, feedback_rule, state, inputs,
             state.rate[j] = kappa_reg * state.rate[j] + new * dtype.type(spikes[k, j])
         state.psi[:], state.arrivals[:], state.error[:] = state.neurons.psi, arrivals, error
         state.step[0] += 1
+        if state.step[0] % TIDY_STEPS == 0:
+            _tidy(state)
     return y, spikes

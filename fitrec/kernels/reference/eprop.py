@@ -13,6 +13,7 @@ def interval(
     learned: Learned,
     inputs: NDArray[np.bool_],
     targets: Array,
+    late: NDArray[np.bool_],
     window: int,
     softmax: bool,
 ) -> Interval:
@@ -24,6 +25,9 @@ def interval(
     inputs : (time, input) bool
         Spikes, as they arrive.
     targets : (time, output)
+    late : (input,) bool
+        Inputs whose synapses miss the learning signal of the last step: those that spike in step 1 of the next interval. The
+        published simulator updates a synapse when its next spike arrives, and that learning signal arrives one step later.
     window : int
         The error is zero before the last `window` steps.
     softmax : bool
@@ -34,6 +38,7 @@ def interval(
     n, n_out = learned.w_out.shape
     dtype = learned.w.dtype
     state = rest(neurons)
+    waits = np.r_[~late, np.ones(n, dtype=np.bool_)]
     zbar, epsilon, ebar, e_sum, gradient = np.zeros((5, n_in + n, n), dtype=dtype)
     zbar_out, gradient_out = np.zeros(n, dtype=dtype), np.zeros((n, n_out), dtype=dtype)
     y, output = np.zeros((2, n_steps, n_out), dtype=dtype)
@@ -56,7 +61,7 @@ def interval(
         zbar_out = rule.readout_decay * zbar_out + rule.readout_gain * z
         if t >= n_steps - window:
             error = output[t] - targets[t]
-            gradient += (error @ learned.feedback) * ebar
+            gradient += (error @ learned.feedback) * ebar * (waits[:, None] | (t < n_steps - 1))
             gradient_out += np.outer(zbar_out, error)
     too_fast = (spikes.sum(axis=0) / n_steps - rule.target_rate) / n_steps
     gradient += (rule.c_reg * too_fast).astype(dtype) * e_sum

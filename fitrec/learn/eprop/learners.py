@@ -38,13 +38,16 @@ class Network(NamedTuple):
 class Learner(Protocol):
     """Learns from a batch of sequences at a time."""
 
-    def learn(self, sequences: list[Sequence]) -> list[Response]:
-        """Run the sequences one after the other, and learn; returns what the network did."""
+    def learn(self, sequences: list[Sequence], following: Sequence | None) -> list[Response]:
+        """Run the sequences one after the other, and learn; `following` will come next. Returns what the network did."""
         ...
 
 
 class IntervalLearner:
     """The original e-prop: a sequence is an update interval, a batch is averaged into one update (eprop.md 1.4).
+
+    The published simulator updates a synapse when its next spike arrives. The learning signal of an interval's last step is then
+    too late for inputs that spike in step 1 of the next interval: that step is lost to them (`following` tells which).
 
     Parameters
     ----------
@@ -65,13 +68,14 @@ class IntervalLearner:
         self._moments, self._moments_out = no_moments(learned.w), no_moments(learned.w_out)
         self._updates = 0
 
-    def learn(self, sequences: list[Sequence]) -> list[Response]:
+    def learn(self, sequences: list[Sequence], following: Sequence | None) -> list[Response]:
         """Run the sequences with the same weights, each from rest; then update once."""
         net = self.network
         total, total_out = np.zeros_like(net.learned.w), np.zeros_like(net.learned.w_out)
         responses = []
-        for inputs, targets in sequences:
-            found = interval(net.neurons, net.rule, net.learned, inputs, targets, self._window, self._softmax)
+        for (inputs, targets), after in zip(sequences, [*sequences[1:], following], strict=True):
+            late = np.zeros(inputs.shape[1], dtype=np.bool_) if after is None else after.inputs[1]
+            found = interval(net.neurons, net.rule, net.learned, inputs, targets, late, self._window, self._softmax)
             total += found.gradient
             total_out += found.gradient_out
             responses.append(Response(found.output, found.spikes))
@@ -95,6 +99,6 @@ class StepLearner:
         self.network, self._window = network, window
         self._state = beginning(network.neurons, network.learned)
 
-    def learn(self, sequences: list[Sequence]) -> list[Response]:
+    def learn(self, sequences: list[Sequence], following: Sequence | None) -> list[Response]:
         """Run the sequences one after the other, learning all the while."""
         return [Response(*sequence(*self.network, self._state, *each, self._window)) for each in sequences]
