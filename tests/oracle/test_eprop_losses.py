@@ -68,8 +68,13 @@ def test_published_losses(name: str, tmp_path: Path) -> None:
 def test_200_iterations_of_the_original_stay_on_the_published_course() -> None:
     found = run("regression", Request(iterations=200))
     published = {
-        1: 101.96435699904, 10: 106.96726781903, 20: 106.75348540242, 50: 103.95671734645, 100: 92.02245505621,
-        150: 81.07341997813, 200: 61.42416468586,
+        1: 101.96435699904,
+        10: 106.96726781903,
+        20: 106.75348540242,
+        50: 103.95671734645,
+        100: 92.02245505621,
+        150: 81.07341997813,
+        200: 61.42416468586,
     }
     np.testing.assert_allclose([found["loss"][iteration - 1] for iteration in published], list(published.values()), rtol=1e-8)
     # The published count holds one more spike of each of the 100 neurons, forced after the end.

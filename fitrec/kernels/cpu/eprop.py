@@ -10,6 +10,8 @@ weights everything in it that belongs to the postsynaptic neuron is filtered bac
 and a synapse adds zeta G_j(t) for each arriving spike. No trace per synapse is needed, and silent neurons cost nothing.
 """
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -39,6 +41,19 @@ def add_to_rows(spikes, rows, first, amount):
                 row[j] += amount[j]
 
 
+@njit(inline="always")
+def _softmax(y):
+    """Replace y by its softmax."""
+    largest, total = y[0], y[0] * 0
+    for k in range(y.shape[0]):
+        largest = max(largest, y[k])
+    for k in range(y.shape[0]):
+        y[k] = math.exp(y[k] - largest)
+        total += y[k]
+    for k in range(y.shape[0]):
+        y[k] /= total
+
+
 @njit(nogil=True, cache=True)
 def _simulate(neurons, rule, learned, inputs, softmax):
     """Run the interval from rest: y, output, spikes, psi, one row per step."""
@@ -62,8 +77,7 @@ def _simulate(neurons, rule, learned, inputs, softmax):
             y_now[k] = decay * y_now[k] + gain * arriving[k]
         y[t] = output[t] = y_now
         if softmax:
-            output[t] = np.exp(y_now - y_now.max())
-            output[t] /= output[t].sum()
+            _softmax(output[t])
     return y, output, spikes, psi
 
 
@@ -104,6 +118,16 @@ def _backward(neurons, rule, signals, psi, regular):
 
 
 @njit(nogil=True, cache=True)
+def _add_inputs(inputs, late, which, amounts, gradient):
+    """Add the amounts of the steps in which an input spikes to its row, for the inputs whose `late` is `which`."""
+    for t in range(inputs.shape[0]):
+        for i in range(inputs.shape[1]):
+            if inputs[t, i] and late[i] == which:
+                for j in range(gradient.shape[1]):
+                    gradient[i, j] += amounts[t, j]
+
+
+@njit(nogil=True, cache=True)
 def interval(neurons, rule, learned, inputs, targets, late, window, softmax):
     """Simulate one interval from rest with fixed weights, and sum the gradient; arguments as those of the reference."""
     n_steps, n_in = inputs.shape
@@ -113,22 +137,19 @@ def interval(neurons, rule, learned, inputs, targets, late, window, softmax):
     gradient, gradient_out = np.zeros(learned.w.shape, dtype), np.zeros(learned.w_out.shape, dtype)
     regular = np.zeros(n, dtype)
     for j in range(n):
-        regular[j] = rule.c_reg * (spikes[:, j].sum() / n_steps - rule.target_rate) / n_steps
+        count = 0
+        for t in range(n_steps):
+            count += spikes[t, j]
+        regular[j] = rule.c_reg * (count / n_steps - rule.target_rate) / n_steps
     signals, filtered_out = _signals(rule, learned, output, targets, window)
     amounts = _backward(neurons, rule, signals, psi, regular)
+    _add_inputs(inputs, late, False, amounts, gradient)
     for t in range(n_steps):
-        add_to_rows(inputs[t], gradient, 0, amounts[t])
         if t > 0:
             add_to_rows(spikes[t - 1], gradient, n_in, amounts[t])
         add_to_rows(spikes[t], gradient_out, 0, filtered_out[t])
-    if late.any():
-        for i in range(n_in):
-            if late[i]:
-                gradient[i] = 0
-        signals[n_steps - 1] = 0
-        amounts = _backward(neurons, rule, signals, psi, regular)
-        for t in range(n_steps):
-            add_to_rows(inputs[t] & late, gradient, 0, amounts[t])
+    signals[n_steps - 1] = 0
+    _add_inputs(inputs, late, True, _backward(neurons, rule, signals, psi, regular), gradient)
     for i in range(gradient.shape[0]):
         for j in range(n):
             if not learned.w_plastic[i, j]:

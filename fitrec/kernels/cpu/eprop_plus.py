@@ -7,13 +7,12 @@ from fitrec.kernels.cpu.eprop import add_rows
 from fitrec.kernels.cpu.eprop_neurons import step
 from fitrec.kernels.cpu.eprop_optimise import follow_readout, optimise_row
 
-
 TIDY_STEPS = 128
 
 
 @njit(nogil=True, cache=True)
 def _zero_tiny(values, tiny):
-    """Set what can no longer matter to 0, before it decays to denormal numbers, on which a processor is a hundred times slower."""
+    """Set what can no longer matter to 0, before it becomes denormal, which would make a processor a hundred times slower."""
     for i in range(values.shape[0]):
         for j in range(values.shape[1]):
             if abs(values[i, j]) < tiny:
