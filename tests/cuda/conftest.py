@@ -6,6 +6,7 @@ import pytest
 
 from fitrec.errors import DeviceError
 from fitrec.kernels.cuda.device import CudaDevice
+from tests.asked import unavailable
 from tests.cuda.host.device import HostDevice, compiler
 
 
@@ -15,11 +16,11 @@ def _host(reverse: bool) -> HostDevice:
     return HostDevice(reverse=reverse)
 
 
-def _gpu() -> CudaDevice:
+def _gpu(request: pytest.FixtureRequest) -> CudaDevice:
     try:
         return CudaDevice()
     except DeviceError as error:
-        pytest.skip(str(error))
+        unavailable(request, "gpu", str(error))
 
 
 GPU = pytest.param("gpu", marks=pytest.mark.gpu)
@@ -28,10 +29,10 @@ GPU = pytest.param("gpu", marks=pytest.mark.gpu)
 @pytest.fixture(params=["host", "host, reversed", GPU])
 def device(request: Any) -> Any:
     """Every device there is: the host shim with either order of threads and blocks, and a GPU."""
-    return _gpu() if request.param == "gpu" else _host("reversed" in request.param)
+    return _gpu(request) if request.param == "gpu" else _host("reversed" in request.param)
 
 
 @pytest.fixture(params=["host", GPU])
 def one_device(request: Any) -> Any:
     """The host shim and a GPU, for tests too long to run in both orders."""
-    return _gpu() if request.param == "gpu" else _host(reverse=False)
+    return _gpu(request) if request.param == "gpu" else _host(reverse=False)

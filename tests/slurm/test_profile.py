@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.asked import unavailable
 from tests.pipeline.tiny import write_config
 
 # A test cluster has no accounting database, so jobs are looked up with squeue, and soon.
@@ -18,11 +19,11 @@ NO_ACCOUNTING = ["--slurm-status-command", "squeue", "--slurm-no-account"]
 
 
 @pytest.fixture(scope="module")
-def slurm() -> None:
+def slurm(request: pytest.FixtureRequest) -> None:
     if importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
-        pytest.skip("fitrec[slurm] is not installed")
+        unavailable(request, "slurm", "fitrec[slurm] is not installed")
     if shutil.which("sinfo") is None or subprocess.run(["sinfo"], capture_output=True, timeout=30, check=False).returncode:
-        pytest.skip("no Slurm answers")
+        unavailable(request, "slurm", "no Slurm answers")
 
 
 def run(folder: Path) -> subprocess.CompletedProcess[str]:

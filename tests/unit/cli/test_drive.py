@@ -92,8 +92,6 @@ def unlocked(out: Path) -> bool:
 @pytest.mark.parametrize("reaction", ["ends", "ignores it", "ignored from the start"])
 def test_a_signal_ends_snakemake_and_its_jobs(tmp_path: Path, number: int, reaction: str) -> None:
     """Nothing is left of them, the folder is unlocked, whether or not they heed the signal."""
-    if reaction == "ignored from the start" and number == signal.SIGINT:
-        pytest.skip("as a background job of a script")
     job = "import time; print('12:00:00 a job runs', flush=True); time.sleep(60)"
     if reaction == "ignores it":
         job = f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); {job}"
@@ -114,6 +112,12 @@ def test_a_signal_ends_snakemake_and_its_jobs(tmp_path: Path, number: int, react
         while "a job runs" not in (line := process.stderr.readline()) or line.startswith("/"):
             assert process.poll() is None
         assert not unlocked(tmp_path)
+        if reaction == "ignored from the start" and number == signal.SIGINT:
+            process.send_signal(number)
+            time.sleep(0.5)
+            assert process.poll() is None  # a background job of a script goes on; another signal ends it
+            assert not unlocked(tmp_path)
+            number = signal.SIGTERM
         process.send_signal(number)
         _, errors = process.communicate(timeout=40)
     assert process.returncode == 130
