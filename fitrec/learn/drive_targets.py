@@ -46,16 +46,22 @@ class DriveTargets:
         self._needed = invert_fi(sharp, *self._curve, problem.rate_floor_hz) - network.drive[network.trained]
         self._least_hz = max(problem.rate_floor_hz, LEAST_COMPARED_HZ)
         self.static_halves = np.zeros((2, *sharp.shape))
+        self._static_current = np.zeros_like(sharp)
         self.correction = np.zeros_like(sharp)
 
     def plastic_drive(self) -> NDArray[np.float64]:
         """(condition, time, trained): what the plastic inputs have to supply, in threshold units."""
-        return np.asarray(self._needed + self.correction - recurring_part(*self.static_halves))
+        return np.asarray(self._needed + self.correction - self._static_current)
+
+    def set_static_halves(self, halves: NDArray[np.float64]) -> None:
+        """Take static currents (half, condition, time or 1, trained) measured over the even and over the odd trials."""
+        self.static_halves[:] = halves
+        self._static_current = recurring_part(*self.static_halves)
 
     def observe_static_current(self, halves: NDArray[np.float64], weight: float) -> None:
         """Move the averages (half, condition, time, trained) of the static current towards new ones by `weight` (1: replace)."""
         smoothed = smooth(halves, self._bin_s, "boxcar", STATIC_SMOOTHING_S, axis=2)
-        self.static_halves += weight * (smoothed - self.static_halves)
+        self.set_static_halves(self.static_halves + weight * (smoothed - self.static_halves))
 
     def observe_rates(self, halves_hz: NDArray[np.float64], gain: float) -> None:
         """Correct the targets through the f-I curve where the smoothed PSTHs miss them.

@@ -67,7 +67,7 @@ class Ridge:
         """Run loop `index`: simulate with forcing, update the statistics and the targets, solve."""
         problem, drives = self._problem, self._drives
         if index == 0:
-            drives.static_halves[:] = measure_static_current(problem, self.weights, STATIC_TRIALS, sum(self._trials))
+            drives.set_static_halves(measure_static_current(problem, self.weights, STATIC_TRIALS, sum(self._trials))[None])
         forcing = self._forcing[index]
         wanted = drives.plastic_drive()
         self._statistics.discount(self._discount)
@@ -144,6 +144,7 @@ class Ridge:
     def restore(self, state: Arrays) -> None:
         """Continue from a state."""
         self.weights = Weights(plastic=state["plastic"], feed_forward=state["feed_forward"])
-        self._drives.static_halves, self._drives.correction = state["static_halves"], state["correction"]
+        self._drives.set_static_halves(state["static_halves"])
+        self._drives.correction = state["correction"]
         prefix = "statistics."
         self._statistics.restore({k.removeprefix(prefix): values for k, values in state.items() if k.startswith(prefix)})

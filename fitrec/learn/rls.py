@@ -74,7 +74,8 @@ class Rls:
     def loop(self, index: int) -> LoopResult:
         """Run loop `index`: one trial per condition, learning on the way."""
         if index == 0 and not self._instantaneous:
-            self._drives.static_halves[:] = measure_static_current(self._problem, self.weights, STATIC_TRIALS, FIRST_STATIC_TRIAL)
+            current = measure_static_current(self._problem, self.weights, STATIC_TRIALS, FIRST_STATIC_TRIAL)
+            self._drives.set_static_halves(current[None])
         wanted = self._drives.plastic_drive()
         require_finite_targets(wanted, self._problem, index)
         network = self._problem.simulator.network
@@ -124,4 +125,4 @@ class Rls:
         """Continue from a state."""
         self.weights = Weights(plastic=state["plastic"], feed_forward=state["feed_forward"])
         self._trials.learner.restore(state)
-        self._drives.static_halves = state["static_halves"]
+        self._drives.set_static_halves(state["static_halves"])
