@@ -63,8 +63,7 @@ def loop(
     preset: str, neurons: int | None, loops: int, p_storage: str, threads: int | None, device: str, json_file: Path | None
 ) -> None:
     """Time training loops of RLS: sinusoids or PSTH-like targets for every neuron of a published network."""
-    if device != "auto" and resolve_device(device) != "cpu":
-        raise ConfigError(f"--device {device}: 'bench loop' measures the online rule, which learns on the CPU; use --device cpu.")
+    _require_cpu("loop", device)
     threads = resolve_threads(threads)
     from fitrec.bench.loop import run
 
@@ -106,12 +105,17 @@ def ridge(json_file: Path | None, threads: int | None, trace_bits: str, **given:
 @_json
 def rls(device: str, threads: int | None, json_file: Path | None, **given: Any) -> None:
     """Time one learning step of recursive least squares: dense in two passes, in one, and driven by spikes."""
-    if device != "auto" and resolve_device(device) != "cpu":
-        raise ConfigError(f"--device {device}: 'bench rls' measures the online rule, which learns on the CPU; use --device cpu.")
+    _require_cpu("rls", device)
     threads = resolve_threads(threads)
     from fitrec.bench.rls import run
 
     _finish("rls", run(threads=threads, **given), json_file, device="cpu", threads=threads)
+
+
+def _require_cpu(name: str, device: str) -> None:
+    """Refuse a GPU where the benchmark has no form for it."""
+    if device != "auto" and resolve_device(device) != "cpu":
+        raise ConfigError(f"--device {device}: 'bench {name}' measures the CPU only, for now; use --device cpu.")
 
 
 def _finish(name: str, figures: Mapping[str, Any], json_file: Path | None, *, device: str, threads: int) -> None:

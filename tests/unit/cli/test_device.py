@@ -1,8 +1,9 @@
 """The options --device and --threads."""
 
 import pytest
+from click.testing import CliRunner
 
-from fitrec.cli import device
+from fitrec.cli import bench, device
 from fitrec.cli.device import check_device, resolve_device, resolve_threads
 from fitrec.errors import ConfigError, DeviceError
 from fitrec.kernels.cuda import device as kernels
@@ -57,3 +58,11 @@ def test_a_gpu_that_cannot_be_used_says_why() -> None:
 def test_threads() -> None:
     assert resolve_threads(3) == 3
     assert resolve_threads(None) >= 1
+
+
+@pytest.mark.parametrize("name", ["loop", "rls"])
+def test_benchmarks_of_the_cpu_refuse_a_gpu(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(bench, "resolve_device", lambda text: "cuda:0")
+    result = CliRunner().invoke(bench.command, [name, "--device", "cuda"])
+    assert isinstance(result.exception, ConfigError)
+    assert str(result.exception) == f"--device cuda: 'bench {name}' measures the CPU only, for now; use --device cpu."
