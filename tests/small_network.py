@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from fitrec.kernels.cpu import lif
 from fitrec.kernels.reference import lif as reference
-from fitrec.networks.balanced import StaticProjection, balanced_drive, balanced_projection
+from fitrec.networks.balanced import PUBLISHED_FACTORS, StaticProjection, balanced_drive, balanced_projection
 from fitrec.networks.network import Network
 from fitrec.networks.plastic import plastic_inputs
 from fitrec.networks.weights import Weights
 from fitrec.simulate.simulator import Simulator
 
-KIM_WEIGHTS = {"j_ee": 0.15, "j_ie": 1.0, "j_ei": 0.75, "j_ii": 1.0, "tau_m_ms": 10.0}
+KIM_WEIGHTS = {**PUBLISHED_FACTORS, "tau_m_ms": 10.0}
 
 
 def small_network(

@@ -7,7 +7,7 @@ import numpy as np
 from fitrec.learn.drive_targets import measure_static_current
 from fitrec.learn.memory import FitSizes
 from fitrec.learn.rule import Problem
-from fitrec.networks.balanced import balanced_drive, balanced_projection
+from fitrec.networks.balanced import PUBLISHED_FACTORS, balanced_drive, balanced_projection
 from fitrec.networks.network import Network
 from fitrec.networks.plastic import plastic_inputs
 from fitrec.networks.weights import Weights
@@ -116,10 +116,7 @@ def network(preset: Preset, seed: int) -> Network:
         k=preset.k,
         degree="out",
         gain=1.0,
-        j_ee=0.15,
-        j_ie=1.0,
-        j_ei=0.75,
-        j_ii=1.0,
+        **PUBLISHED_FACTORS,
         tau_m_ms=TAU_M_MS,
         seed=seed,
         connectivity=preset.connectivity,

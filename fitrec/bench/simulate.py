@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fitrec.bench.compiled import CompiledLoop, compiler
 from fitrec.errors import ConfigError
-from fitrec.networks.balanced import balanced_projection, no_projection
+from fitrec.networks.balanced import PUBLISHED_FACTORS, balanced_projection, no_projection
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
 from fitrec.simulate.simulator import Simulator
@@ -117,10 +117,7 @@ def _network(neurons: int, out_degree: int, rate_hz: float, seed: int, connectiv
         k=out_degree // 2,
         degree="out",
         gain=1e-9,
-        j_ee=0.15,
-        j_ie=1.0,
-        j_ei=0.75,
-        j_ii=1.0,
+        **PUBLISHED_FACTORS,
         tau_m_ms=TAU_M_MS,
         seed=seed,
         connectivity=connectivity,

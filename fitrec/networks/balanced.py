@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from fitrec.kernels.cpu.wiring import STATIC_WIRING, sample_rows, transpose_rows
 from fitrec.networks.limits import require_out_degree, require_partners
 
+# Factors of the static weights in Kim et al. 2023 and TrainSpikingNet, for `balanced_projection`.
+PUBLISHED_FACTORS = {"j_ee": 0.15, "j_ie": 1.0, "j_ei": 0.75, "j_ii": 1.0}
+
 
 @dataclass(frozen=True, kw_only=True)
 class StaticProjection:

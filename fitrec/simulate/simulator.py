@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.kernels.cpu import lif, philox
+from fitrec.kernels.cpu.trial import run_trial
 from fitrec.kernels.cuda import lif as cuda
 from fitrec.kernels.cuda.device import Device
 from fitrec.networks.network import Network
@@ -231,7 +232,7 @@ class Simulator:
                 sample_every=self._sample_every(chunk_steps) if traces else 0,
                 sample_sum=np.zeros(n, F),
             )
-            lif.run_trial(
+            run_trial(
                 self.constants,
                 wiring,
                 self.initial_state(condition, trial),
