@@ -25,6 +25,31 @@ class NetworkError(FitrecError, ValueError):
     """A network that cannot be built as configured (more units than neurons, in-degree above the pool, ...)."""
 
 
+class ModelError(FitrecError, ValueError):
+    """A neuron model that cannot be used (undefined symbol, units that do not agree, no derivative, ...).
+
+    Parameters
+    ----------
+    message : str
+    line, column : int
+        Where in the model's text, from 1; 0 if it is not about a place.
+    source : str
+        File or name of the model.
+
+    """
+
+    def __init__(self, message: str, line: int = 0, column: int = 0, source: str = "") -> None:
+        self.message, self.line, self.column, self.source = message, line, column, source
+        place = [source] if source else []
+        if line:
+            place.append(f"line {line}, column {column}")
+        super().__init__(f"{', '.join(place)}: {message}" if place else message)
+
+    def within(self, source: str) -> "ModelError":
+        """Return the same error with the model's file or name."""
+        return ModelError(self.message, self.line, self.column, source)
+
+
 class TrainingError(FitrecError, RuntimeError):
     """Training that had to stop (non-finite weights, changed inputs, unusable checkpoint)."""
 
