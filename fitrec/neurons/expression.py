@@ -145,8 +145,8 @@ def _place(node: ast.AST, line: int) -> Place:
 def _convert(node: ast.AST, line: int) -> Expression:
     place = _place(node, line)
     match node:
-        case ast.Constant(value=int() | float()) if not isinstance(node.value, bool):
-            return Number(float(node.value), place)
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+            return Number(float(value), place)
         case ast.Name():
             return Name(node.id, place)
         case ast.UnaryOp(op=ast.USub()):

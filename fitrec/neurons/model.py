@@ -111,8 +111,8 @@ class Noise:
 class Model:
     """A neuron model with element-wise dynamics.
 
-    A step: noise; ports receive the spikes that arrive; `update` runs, each line seeing what the lines before it assigned, names of
-    states meaning their values of the step before until they are assigned; the neuron spikes (z = 1) where `threshold` is at
+    A step: noise; ports receive the spikes that arrive; `update` runs, each line seeing what the lines before it assigned, names
+    of states meaning their values of the step before until they are assigned; the neuron spikes (z = 1) where `threshold` is at
     least 0 (above 0 if `strict`) and it is not refractory; `observe` runs for all neurons; `reset` runs for those that spiked.
     Derivatives treat z as a function of `threshold` with the surrogate as its derivative, except in `reset`, where it is a
     constant.
