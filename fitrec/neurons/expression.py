@@ -79,8 +79,8 @@ class Statement:
 _SYMBOLS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
 
 
-def parse_expression(text: str, line: int = 1) -> Expression:
-    """Parse an expression whose first line is `line` of the model's text.
+def parse_expression(text: str, at: Place) -> Expression:
+    """Parse an expression whose first character is the model's text at `at`.
 
     Raises
     ------
@@ -88,28 +88,31 @@ def parse_expression(text: str, line: int = 1) -> Expression:
         With line and column, if it is no expression of numbers, names, ``+ - * / **`` and known functions.
 
     """
-    return _convert(_parse(text.strip(), "eval", line).body, line)  # type: ignore[attr-defined]
+    tree, at = _parse_one(text, at)
+    return _convert(tree, at)
 
 
-def parse_comparison(text: str, line: int = 1) -> tuple[Expression, bool]:
+def parse_comparison(text: str, at: Place) -> tuple[Expression, bool]:
     """Parse ``a >= b`` or ``a > b``; returns ``a - b`` (``a`` if b is 0), and whether equality is left out."""
-    tree = _parse(text.strip(), "eval", line).body  # type: ignore[attr-defined]
+    tree, at = _parse_one(text, at)
     if not (isinstance(tree, ast.Compare) and len(tree.ops) == 1 and isinstance(tree.ops[0], ast.Gt | ast.GtE)):
-        raise ModelError(f"{text.strip()!r} is no threshold: write it as 'v >= v_th' or 'v > v_th'", line, 1)
-    left, right = _convert(tree.left, line), _convert(tree.comparators[0], line)
+        raise ModelError(f"{text.strip()!r} is no threshold: write it as 'v >= v_th' or 'v > v_th'", at.line, at.column)
+    left, right = _convert(tree.left, at), _convert(tree.comparators[0], at)
     strict = isinstance(tree.ops[0], ast.Gt)
     if isinstance(right, Number) and right.value == 0:
         return left, strict
-    return Operation("-", left, right, _place(tree, line)), strict
+    return Operation("-", left, right, _place(tree, at)), strict
 
 
-def parse_statements(text: str, line: int = 1) -> tuple[Statement, ...]:
-    """Parse lines of ``name = expression``, the first of them line `line` of the model's text."""
+def parse_statements(text: str, at: Place) -> tuple[Statement, ...]:
+    """Parse lines of ``name = expression``; all of them begin in the column of `at`, the first in its line."""
     statements = []
-    for node in _parse(text, "exec", line).body:  # type: ignore[attr-defined]
+    for node in _parse(text, "exec", at).body:  # type: ignore[attr-defined]
+        place = _place(node, at)
         if not (isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)):
-            raise ModelError("this is no statement of the form 'name = expression'", line + node.lineno - 1, node.col_offset + 1)
-        statements.append(Statement(node.targets[0].id, _convert(node.value, line), _place(node, line)))
+            first = ast.unparse(node).splitlines()[0]
+            raise ModelError(f"{first!r} is no statement of the form 'name = expression'", place.line, place.column)
+        statements.append(Statement(node.targets[0].id, _convert(node.value, at), place))
     return tuple(statements)
 
 
@@ -128,33 +131,60 @@ def names(expression: Expression) -> Iterator[Name]:
                 yield from names(argument)
 
 
-def _parse(text: str, mode: str, line: int) -> ast.AST:
+def as_text(expression: Expression, strength: int = 0) -> str:
+    """Return the expression as a user writes it, in brackets if it binds less than `strength`."""
+    match expression:
+        case Number(value):
+            return f"{value:.17g}" if value != int(value) or abs(value) > 1e15 else str(int(value))
+        case Name(name):
+            return name
+        case Negative(operand):
+            text, own = f"-{as_text(operand, 3)}", 3
+        case Operation(symbol, left, right):
+            own = {"+": 1, "-": 1, "*": 2, "/": 2, "**": 4}[symbol]
+            first, second = (5, 4) if symbol == "**" else (own, own + 1)
+            space = "" if symbol == "**" else " "
+            text = f"{as_text(left, first)}{space}{symbol}{space}{as_text(right, second)}"
+        case Call(function, arguments):
+            return f"{function}({', '.join(as_text(a) for a in arguments)})"
+    return f"({text})" if own < strength else text
+
+
+def _parse_one(text: str, at: Place) -> tuple[ast.expr, Place]:
+    """Tree of an expression, and the place of its first character after any blanks."""
+    at = Place(at.line, at.column + len(text) - len(text.lstrip()))
+    return _parse(text.strip(), "eval", at).body, at  # type: ignore[attr-defined]
+
+
+def _parse(text: str, mode: str, at: Place) -> ast.AST:
     try:
         return ast.parse(text, mode=mode)
     except SyntaxError as error:
-        place = Place(line + (error.lineno or 1) - 1, error.offset or 1)
-        raise ModelError(
-            f"{text.strip().splitlines()[(error.lineno or 1) - 1]!r} cannot be read: {error.msg}", place.line, place.column
-        ) from None
+        number, lines = error.lineno or 1, text.splitlines()
+        wrong = lines[number - 1].strip() if number <= len(lines) else text.strip()
+        reason = f"{wrong!r} cannot be read: {error.msg}" if wrong else "there is no expression here"
+        raise ModelError(reason, at.line + number - 1, at.column + max((error.offset or 1) - 1, 0)) from None
+    except (ValueError, RecursionError, MemoryError):
+        raise ModelError("this expression cannot be read: it is nested too deeply, or no text", at.line, at.column) from None
 
 
-def _place(node: ast.AST, line: int) -> Place:
-    return Place(line + node.lineno - 1, node.col_offset + 1)  # type: ignore[attr-defined]
+def _place(node: ast.AST, at: Place) -> Place:
+    return Place(at.line + node.lineno - 1, at.column + node.col_offset)  # type: ignore[attr-defined]
 
 
-def _convert(node: ast.AST, line: int) -> Expression:
-    place = _place(node, line)
+def _convert(node: ast.AST, at: Place) -> Expression:
+    place = _place(node, at)
     match node:
-        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool) and abs(value) < 1e300:
             return Number(float(value), place)
         case ast.Name():
             return Name(node.id, place)
         case ast.UnaryOp(op=ast.USub()):
-            return Negative(_convert(node.operand, line), place)
+            return Negative(_convert(node.operand, at), place)
         case ast.BinOp() if type(node.op) in _SYMBOLS:
-            return Operation(_SYMBOLS[type(node.op)], _convert(node.left, line), _convert(node.right, line), place)
+            return Operation(_SYMBOLS[type(node.op)], _convert(node.left, at), _convert(node.right, at), place)
         case ast.Call(func=ast.Name()) if not node.keywords:
-            return _call(node.func.id, tuple(_convert(a, line) for a in node.args), place)  # type: ignore[attr-defined]
+            return _call(node.func.id, tuple(_convert(a, at) for a in node.args), place)  # type: ignore[attr-defined]
     raise ModelError(
         f"{ast.unparse(node)!r} is no arithmetic: use numbers, names, + - * / ** and functions", place.line, place.column
     )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-CORE = ("networks", "simulate", "learn", "kernels", "evaluate")
-BLOCKED = ("pydantic", "zarr", "pynwb", "h5py", "snakemake", "pandas", "click", "yaml", "matplotlib", "jinja2")
+CORE = ("networks", "neurons", "simulate", "learn", "kernels", "evaluate")
+BLOCKED = ("pydantic", "zarr", "pynwb", "h5py", "snakemake", "pandas", "click", "yaml", "sympy", "matplotlib", "jinja2")
 
 CODE = """
 import importlib, pkgutil, sys
