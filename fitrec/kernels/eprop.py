@@ -1,4 +1,4 @@
-"""What the e-prop kernels, in NumPy and in numba, are told: neurons, readout, optimiser, feedback (eprop.md 1).
+"""What the e-prop kernels, in NumPy and in numba, are told: neurons, readout, feedback (eprop.md 1).
 
 Weights are (pre, post): rows are presynaptic, the inputs first, then the recurrent neurons.
 """
@@ -27,13 +27,6 @@ class Surrogate(IntEnum):
     EXPONENTIAL = 1
     FAST_SIGMOID = 2
     ARCTAN = 3
-
-
-class Optimizer(IntEnum):
-    """How a gradient changes a weight."""
-
-    SGD = 0
-    ADAM = 1
 
 
 class Feedback(IntEnum):
@@ -74,18 +67,6 @@ class Rule(NamedTuple):
     c_reg: float
     target_rate: float  # spikes per step
     cutoff_steps: int  # e-prop+ only
-
-
-class Optimization(NamedTuple):
-    """Parameters of the optimiser; weights are clamped to [w_min, w_max]."""
-
-    optimizer: int  # Optimizer
-    learning_rate: float
-    beta_1: float
-    beta_2: float
-    epsilon: float
-    w_min: float
-    w_max: float
 
 
 class Interval(NamedTuple):

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from fitrec.kernels.eprop import Feedback, FeedbackRule, Learned, Neurons, Optimization, Optimizer, Reset, Rule, Surrogate
+from fitrec.kernels.eprop import Feedback, FeedbackRule, Learned, Neurons, Reset, Rule, Surrogate
+from fitrec.kernels.optimise import Optimization, Optimizer
 from fitrec.learn.eprop.learners import IntervalLearner, Learner, Network, StepLearner
 from fitrec.tasks.draws import Single, Weights
 from fitrec.tasks.settings import Settings

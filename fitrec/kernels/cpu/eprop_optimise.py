@@ -1,9 +1,10 @@
 """Gradient descent and Adam, row by row, with the catch-up of e-prop+ (eprop.md 1.6); feedback that follows the readout."""
 
-import numpy as np
 from numba import njit
 
-from fitrec.kernels.eprop import Feedback, Optimizer
+from fitrec.kernels.cpu.optimise import adam, adam_rate
+from fitrec.kernels.eprop import Feedback
+from fitrec.kernels.optimise import Optimizer
 
 _SGD = int(Optimizer.SGD)
 _SYMMETRIC, _ADAPTIVE = int(Feedback.SYMMETRIC), int(Feedback.ADAPTIVE)
@@ -25,13 +26,11 @@ def optimise_row(optimization, moments, weights, i, gradient, due):
     mean, square = moments.mean[i], moments.square[i]
     share = number(1)  # the first of the iterations due gets the gradient, the others none
     for iteration in range(moments.done[i] + 1, due + 1):
-        bias = np.sqrt(1 - optimization.beta_2**iteration) / (1 - optimization.beta_1**iteration)
-        rate = number(optimization.learning_rate * bias)
+        rate = number(adam_rate(optimization, iteration))
         for j in range(w.shape[0]):
             g = share * gradient[j]
-            mean[j] = beta_1 * mean[j] + new_1 * g
-            square[j] = beta_2 * square[j] + new_2 * g * g
-            w[j] = min(max(w[j] - rate * mean[j] / (np.sqrt(square[j]) + epsilon), w_min), w_max)
+            mean[j], square[j], change = adam(g, mean[j], square[j], beta_1, new_1, beta_2, new_2, rate, epsilon)
+            w[j] = min(max(w[j] - change, w_min), w_max)
         share = number(0)
     moments.done[i] = due
 
@@ -45,15 +44,15 @@ def optimise(optimization, moments, weights, gradient, active, due):
 
 
 @njit(nogil=True, cache=True)
-def follow_readout(rule, learned, before, learning_rate):
+def follow_readout(rule, w_out, feedback, before, learning_rate):
     """Let feedback follow the readout's weights, which were `before`."""
     number = before.dtype.type
     gain, shrink = number(rule.gain), number(1 - rule.decay * learning_rate)
     for j in range(before.shape[0]):
         for k in range(before.shape[1]):
             if rule.kind == _SYMMETRIC:
-                learned.feedback[k, j] = gain * learned.w_out[j, k]
+                feedback[k, j] = gain * w_out[j, k]
             elif rule.kind == _ADAPTIVE:
-                change = gain * (learned.w_out[j, k] - before[j, k])
-                learned.feedback[k, j] = shrink * (learned.feedback[k, j] + change)
-                learned.w_out[j, k] = shrink * learned.w_out[j, k]
+                change = gain * (w_out[j, k] - before[j, k])
+                feedback[k, j] = shrink * (feedback[k, j] + change)
+                w_out[j, k] = shrink * w_out[j, k]

@@ -109,7 +109,7 @@ def sequence(neurons, rule, learned, optimization, feedback_rule, state, inputs,
         before = learned.w_out.copy()
         _learn(neurons, rule, learned, optimization, state, signal, too_fast, active, gradient)
         _learn_out(rule, learned, optimization, state, active, n_in, gradient_out)
-        follow_readout(feedback_rule, learned, before, optimization.learning_rate)
+        follow_readout(feedback_rule, learned.w_out, learned.feedback, before, optimization.learning_rate)
 
         for j in range(n):
             state.rate[j] = kappa_reg * state.rate[j] + new * dtype.type(spikes[k, j])

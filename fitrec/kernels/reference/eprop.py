@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from fitrec.kernels.eprop import Array, Interval, Learned, Neurons, Rule, rest
 from fitrec.kernels.reference.eprop_neurons import step
+from fitrec.kernels.reference.softmax import softmax as of_classes
 
 
 def interval(
@@ -56,8 +57,7 @@ def interval(
         e_sum += e
 
         y_now = y[t] = rule.readout_decay * y_now + rule.readout_gain * (z.astype(dtype) @ learned.w_out)
-        exp = np.exp(y_now - y_now.max())
-        output[t] = exp / exp.sum() if softmax else y_now
+        output[t] = of_classes(y_now) if softmax else y_now
         zbar_out = rule.readout_decay * zbar_out + rule.readout_gain * z
         if t >= n_steps - window:
             error = output[t] - targets[t]

@@ -3,7 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fitrec.kernels.eprop import Array, Feedback, FeedbackRule, Learned, Moments, Optimization, Optimizer
+from fitrec.kernels.eprop import Array, Feedback, FeedbackRule, Moments
+from fitrec.kernels.optimise import Optimization, Optimizer
+from fitrec.kernels.reference.optimise import adam
 
 
 def optimise(
@@ -21,20 +23,17 @@ def optimise(
         rows = active & (due - moments.done == gap)
         g = gradient[rows]
         for iteration in range(due - gap + 1, due + 1):
-            mean = o.beta_1 * moments.mean[rows] + (1 - o.beta_1) * g
-            square = o.beta_2 * moments.square[rows] + (1 - o.beta_2) * g * g
-            rate = o.learning_rate * np.sqrt(1 - o.beta_2**iteration) / (1 - o.beta_1**iteration)
-            weights[rows] = np.clip(weights[rows] - rate * mean / (np.sqrt(square) + o.epsilon), o.w_min, o.w_max)
-            moments.mean[rows], moments.square[rows] = mean, square
+            moments.mean[rows], moments.square[rows], change = adam(o, iteration, g, moments.mean[rows], moments.square[rows])
+            weights[rows] = np.clip(weights[rows] - change, o.w_min, o.w_max)
             g = np.zeros_like(g)
     moments.done[active] = due
 
 
-def follow_readout(rule: FeedbackRule, learned: Learned, before: Array, learning_rate: float) -> None:
+def follow_readout(rule: FeedbackRule, w_out: Array, feedback: Array, before: Array, learning_rate: float) -> None:
     """Let feedback follow the readout's weights, which were `before`."""
     if rule.kind == Feedback.SYMMETRIC:
-        learned.feedback[:] = rule.gain * learned.w_out.T
+        feedback[:] = rule.gain * w_out.T
     elif rule.kind == Feedback.ADAPTIVE:
         shrink = 1 - rule.decay * learning_rate
-        learned.feedback[:] = shrink * (learned.feedback + rule.gain * (learned.w_out - before).T)
-        learned.w_out[:] = shrink * learned.w_out
+        feedback[:] = shrink * (feedback + rule.gain * (w_out - before).T)
+        w_out[:] = shrink * w_out

@@ -8,7 +8,8 @@ as late as t + 1.
 import numpy as np
 from numpy.typing import NDArray
 
-from fitrec.kernels.eprop import Array, FeedbackRule, Learned, Neurons, Optimization, PlusState, Rule
+from fitrec.kernels.eprop import Array, FeedbackRule, Learned, Neurons, PlusState, Rule
+from fitrec.kernels.optimise import Optimization
 from fitrec.kernels.reference.eprop_neurons import step
 from fitrec.kernels.reference.eprop_optimise import follow_readout, optimise
 
@@ -68,7 +69,7 @@ def sequence(
         before, active_out = learned.w_out.copy(), active[n_in:]
         state.zbar_out[:] = rule.readout_decay * state.zbar_out + rule.readout_gain * (active_out & state.arrivals[n_in:])
         optimise(optimization, state.moments_out, learned.w_out, np.outer(state.zbar_out, state.error), active_out, s)
-        follow_readout(feedback_rule, learned, before, optimization.learning_rate)
+        follow_readout(feedback_rule, learned.w_out, learned.feedback, before, optimization.learning_rate)
 
         state.rate[:] = rule.kappa_reg * state.rate + (1 - rule.kappa_reg) * spikes[k]
         state.psi[:], state.arrivals[:], state.error[:] = state.neurons.psi, x, error

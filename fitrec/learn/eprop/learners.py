@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from fitrec.kernels.cpu.eprop import interval
 from fitrec.kernels.cpu.eprop_optimise import follow_readout, optimise
 from fitrec.kernels.cpu.eprop_plus import sequence
-from fitrec.kernels.eprop import Array, FeedbackRule, Learned, Neurons, Optimization, Rule, beginning, no_moments
+from fitrec.kernels.eprop import Array, FeedbackRule, Learned, Neurons, Rule, beginning, no_moments
+from fitrec.kernels.optimise import Optimization
 
 
 class Sequence(NamedTuple):
@@ -89,7 +90,7 @@ class IntervalLearner:
         every, every_out = (np.ones(weights.shape[0], dtype=np.bool_) for weights in (learned.w, learned.w_out))
         optimise(optimization, self._moments, learned.w, gradient, every, self._updates)
         optimise(optimization, self._moments_out, learned.w_out, gradient_out, every_out, self._updates)
-        follow_readout(self.network.feedback, learned, before, optimization.learning_rate)
+        follow_readout(self.network.feedback, learned.w_out, learned.feedback, before, optimization.learning_rate)
 
 
 class StepLearner:

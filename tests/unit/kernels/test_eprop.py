@@ -7,7 +7,8 @@ import pytest
 
 from fitrec.kernels.cpu import eprop as cpu
 from fitrec.kernels.cpu import eprop_plus as cpu_plus
-from fitrec.kernels.eprop import FeedbackRule, Learned, Neurons, Optimization, Rule, Surrogate, beginning, rest
+from fitrec.kernels.eprop import FeedbackRule, Learned, Neurons, Rule, Surrogate, beginning, rest
+from fitrec.kernels.optimise import Optimization
 from fitrec.kernels.reference import eprop as reference
 from fitrec.kernels.reference import eprop_plus as reference_plus
 from fitrec.kernels.reference.eprop_neurons import step

@@ -9,7 +9,8 @@ import pytest
 from fitrec.cli.failures import exit_status
 from fitrec.cli.task import command
 from fitrec.errors import TrainingError
-from fitrec.kernels.eprop import Feedback, Optimizer, Surrogate
+from fitrec.kernels.eprop import Feedback, Surrogate
+from fitrec.kernels.optimise import Optimizer
 from fitrec.learn.eprop.learners import Response, Sequence
 from fitrec.tasks import names
 from fitrec.tasks.draws import classification, regression

@@ -1,0 +1,1 @@
+"""Learning by gradients: losses, readouts, constraints of weights, optimisers."""

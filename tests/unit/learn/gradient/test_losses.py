@@ -1,0 +1,154 @@
+"""Losses and readouts: every derivative against finite differences; masks; what has to be refused."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse, stats
+
+from fitrec.errors import TargetsError
+from fitrec.learn.gradient.losses import (
+    CrossEntropy,
+    FiringRate,
+    Fluorescence,
+    Loss,
+    MeanSquared,
+    PoissonCounts,
+    RegionMean,
+    one_hot,
+)
+from fitrec.learn.gradient.readout import make_readout
+
+T, N = 12, 5
+RANDOM = np.random.default_rng(8)
+OBSERVED = RANDOM.uniform(0.5, 20, (T, N))
+SPIKING = RANDOM.poisson(1.5, (T, N))
+SMOOTH = RANDOM.normal(size=(T, N)) + 0.2 * OBSERVED
+CLASSES = one_hot(RANDOM.integers(0, N, T), N, T)
+WEIGHTS = RANDOM.uniform(0, 1, (3, N)) * (RANDOM.random((3, N)) < 0.7)
+
+
+def differences(function: Callable[[Any], float], at: Any, step: float = 1e-5) -> Any:
+    """Central differences of a function of an array."""
+    result = np.zeros(at.shape)
+    for place in np.ndindex(at.shape):
+        up, down = at.copy(), at.copy()
+        up[place] += step
+        down[place] -= step
+        result[place] = (function(up) - function(down)) / (2 * step)
+    return result
+
+
+CASES = {
+    "squared": (MeanSquared(), SMOOTH),
+    "poisson": (PoissonCounts(bin_s=0.1, floor_hz=0.3), SPIKING),
+    "fluorescence": (Fluorescence(), SMOOTH),
+    "fluorescence, scale at its bound": (Fluorescence(scale_min=0.6), SMOOTH),
+    "cross-entropy": (CrossEntropy(), CLASSES),
+    "regions": (RegionMean(WEIGHTS, MeanSquared()), RANDOM.normal(size=(T, 3))),
+    "sparse regions": (RegionMean(sparse.csr_array(WEIGHTS), Fluorescence(scale_min=-9)), RANDOM.normal(size=(T, 3))),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("masked", ["no", "times", "units", "elements"])
+def test_derivatives(name: str, masked: str) -> None:
+    loss, target = CASES[name]
+    if masked in ("units", "elements") and isinstance(loss, CrossEntropy):
+        pytest.skip("a class distribution has no parts that could be missing")
+    seen = np.random.default_rng(9).random(target.shape) < 0.7
+    mask = {"no": None, "times": seen[:, :1], "units": np.arange(target.shape[1]) != 1, "elements": seen}[masked]
+    value, signal = loss(OBSERVED, target, mask)
+    assert isinstance(value, float)
+    assert signal.shape == OBSERVED.shape
+    wanted = differences(lambda observed: loss(observed, target, mask)[0], OBSERVED)
+    assert np.abs(wanted).max() > 1e-4
+    np.testing.assert_allclose(signal, wanted, rtol=1e-6, atol=1e-9)
+    assert loss(OBSERVED.astype(np.float32), target, mask)[1].dtype == np.float32
+
+
+@pytest.mark.parametrize("loss", [MeanSquared(), PoissonCounts(bin_s=0.1), Fluorescence()])
+def test_what_was_not_observed_does_not_matter(loss: Loss) -> None:
+    mask = np.random.default_rng(10).random((T, N)) < 0.6
+    with_gaps = np.where(mask, SPIKING, np.nan)
+    value, signal = loss(OBSERVED, with_gaps, mask)
+    filled = np.where(mask, SPIKING, 3.0)
+    other_value, other_signal = loss(OBSERVED, filled, mask)
+    assert value == other_value
+    np.testing.assert_array_equal(signal, other_signal)
+    assert not signal[~mask].any()
+
+
+def test_values() -> None:
+    assert MeanSquared()(OBSERVED, SMOOTH)[0] == pytest.approx(np.mean((OBSERVED - SMOOTH) ** 2))
+    found = PoissonCounts(bin_s=0.1, floor_hz=0.3)(OBSERVED, SPIKING)[0]
+    assert found == pytest.approx(-stats.poisson.logpmf(SPIKING, 0.1 * (OBSERVED + 0.3)).mean())
+    found = CrossEntropy()(1e4 * np.eye(2), np.eye(2)[::-1])[0]
+    assert found == 1e4
+    residuals = [np.polyfit(OBSERVED[:, j], SMOOTH[:, j], 1, full=True)[1][0] for j in range(N)]
+    assert Fluorescence(scale_min=-np.inf)(OBSERVED, SMOOTH)[0] == pytest.approx(sum(residuals) / (T * N))
+
+
+def test_scale_and_offset_of_fluorescence_are_free() -> None:
+    value, signal = Fluorescence()(OBSERVED, 3 * OBSERVED - 7)
+    assert value < 1e-20
+    assert np.abs(signal).max() < 1e-10
+    scale, offset = Fluorescence().fit(OBSERVED, 3 * OBSERVED - 7)
+    np.testing.assert_allclose(scale, 3)
+    np.testing.assert_allclose(offset, -7)
+    silent = np.zeros((T, N))
+    assert not Fluorescence()(silent, SMOOTH)[1].any()
+    assert Fluorescence(scale_min=0.5)(silent, SMOOTH)[1].any()
+
+
+def test_firing_rates() -> None:
+    counts = np.array([4.0, 0.0, 30.0])
+    loss = FiringRate(strength=0.7, target_hz=np.array([10.0, 5.0, 2.0]))
+    value, signal = loss(counts, 2.0)
+    assert value == pytest.approx(0.35 * np.mean((counts / 2 - [10, 5, 2]) ** 2))
+    np.testing.assert_allclose(signal, differences(lambda c: loss(c, 2.0)[0], counts), rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("loss", "target", "mask", "wanted"),
+    [
+        (MeanSquared(), SMOOTH[:3], None, r"shape \(3, 5\), the observation \(12, 5\)"),
+        (MeanSquared(), SMOOTH, np.zeros(N, bool), "no element of the target is observed"),
+        (MeanSquared(), np.full((T, N), np.nan), np.arange(N) > 1, "at time 0 of unit 2 is nan"),
+        (CrossEntropy(), CLASSES, np.ones(N, bool), r"mask of times, \(12, 1\)"),
+        (PoissonCounts(bin_s=0.1, floor_hz=-30), SPIKING, None, "cannot be negative"),
+    ],
+)
+def test_refused(loss: Loss, target: Any, mask: Any, wanted: str) -> None:
+    with pytest.raises(TargetsError, match=wanted):
+        loss(OBSERVED, target, mask)
+
+
+def test_a_symmetric_readout_has_exact_derivatives() -> None:
+    random = np.random.default_rng(11)
+    activity, target = random.normal(size=(T, N)), random.normal(size=(T, 2))
+    readout = make_readout(random.normal(size=(N, 2)), kappa=0.8, gain=0.5)
+
+    def value(x: Any, w: Any) -> float:
+        return MeanSquared()(make_readout(w, kappa=0.8, gain=0.5).respond(x), target)[0]
+
+    error = MeanSquared()(readout.respond(activity), target)[1]
+    found = readout.backward(activity, error)
+    np.testing.assert_allclose(found.signal, differences(lambda x: value(x, readout.w_out), activity), rtol=1e-7, atol=1e-10)
+    np.testing.assert_allclose(found.gradient, differences(lambda w: value(activity, w), readout.w_out), rtol=1e-7, atol=1e-10)
+
+
+@pytest.mark.parametrize("feedback", ["symmetric", "random", "adaptive"])
+def test_feedback(feedback: Any) -> None:
+    random = np.random.default_rng(12)
+    w_out, drawn = random.normal(size=(N, 2)), random.normal(size=(2, N))
+    readout = make_readout(w_out.copy(), kappa=0.8, feedback=feedback, drawn=drawn, decay=0.5)
+    readout.parameter.values[:] += 0.25
+    np.testing.assert_array_equal(readout.w_out, w_out + 0.25)
+    readout.follow(w_out, 0.1)
+    wanted = {"symmetric": (w_out + 0.25).T, "random": drawn, "adaptive": 0.95 * (drawn + 0.25)}[feedback]
+    np.testing.assert_allclose(readout.feedback, wanted)
+    if feedback != "symmetric":
+        with pytest.raises(ValueError, match="has to be drawn"):
+            make_readout(w_out, kappa=0.8, feedback=feedback)
