@@ -30,7 +30,8 @@ class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
         super().__init__(manager, kind, ir.VectorType(element, WIDTH))
 
 
-def _element_pointer(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
+def element_pointer(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
+    """Pointer to an element of an array's flat memory."""
     data = context.make_array(array_type)(context, builder, array).data
     return builder.gep(data, [offset])
 
@@ -39,7 +40,8 @@ def _is_float_array(array: Any) -> bool:
     return isinstance(array, types.Array) and array.layout == "C" and isinstance(array.dtype, types.Float)
 
 
-def _vector_intrinsic(builder: Any, name: str, args: Any) -> Any:
+def vector_intrinsic(builder: Any, name: str, args: Any) -> Any:
+    """Call one of LLVM's functions on vectors."""
     vector = args[0].type
     suffix = {"float": "f32", "double": "f64"}[str(vector.element)]
     function = cgutils.get_or_insert_function(
@@ -50,9 +52,9 @@ def _vector_intrinsic(builder: Any, name: str, args: Any) -> Any:
 
 def _to_int16(builder: Any, value: Any) -> Any:
     """Round to the nearest, keep within the range, and convert by way of int32, as vector units do."""
-    nearest = _vector_intrinsic(builder, "llvm.rint", [value])
+    nearest = vector_intrinsic(builder, "llvm.rint", [value])
     for name, limit in (("llvm.minnum", 32767.0), ("llvm.maxnum", -32767.0)):
-        nearest = _vector_intrinsic(
+        nearest = vector_intrinsic(
             builder, name, [nearest, ir.Constant(value.type, [ir.Constant(value.type.element, limit)] * WIDTH)]
         )
     whole = builder.fptosi(nearest, ir.VectorType(ir.IntType(32), WIDTH))
@@ -68,7 +70,7 @@ def load(typingctx: Any, array: Any, offset: Any) -> Any:
     vector = Vector(types.float32 if short else array.dtype)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = _element_pointer(context, builder, signature.args[0], args[0], args[1])
+        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])
         element = pointer.type.pointee
         value = builder.load(builder.bitcast(pointer, ir.VectorType(element, WIDTH).as_pointer()), align=_element_bytes(element))
         return builder.sitofp(value, ir.VectorType(ir.FloatType(), WIDTH)) if short else value
@@ -84,7 +86,7 @@ def store(typingctx: Any, array: Any, offset: Any, value: Any) -> Any:
         return None
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = _element_pointer(context, builder, signature.args[0], args[0], args[1])
+        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])
         element = pointer.type.pointee
         out = args[2]
         if short:
@@ -101,7 +103,8 @@ def _element_bytes(element: Any) -> int:
     return {"float": 4, "double": 8, "i16": 2}[str(element)]
 
 
-def _repeat(builder: Any, value: Any) -> Any:
+def repeat(builder: Any, value: Any) -> Any:
+    """Vector of a number."""
     undefined = ir.Constant(ir.VectorType(value.type, WIDTH), ir.Undefined)
     one = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
     mask = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
@@ -115,7 +118,7 @@ def broadcast(typingctx: Any, value: Any) -> Any:
         return None
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _repeat(builder, args[0])
+        return repeat(builder, args[0])
 
     return Vector(value)(value), codegen
 
@@ -127,7 +130,7 @@ def spread(typingctx: Any, array: Any, offset: Any) -> Any:
         return None
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _repeat(builder, builder.load(_element_pointer(context, builder, signature.args[0], args[0], args[1])))
+        return repeat(builder, builder.load(element_pointer(context, builder, signature.args[0], args[0], args[1])))
 
     return Vector(array.dtype)(array, types.intp), codegen
 
@@ -139,7 +142,7 @@ def vfma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
         return None
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _vector_intrinsic(builder, "llvm.fma", args)
+        return vector_intrinsic(builder, "llvm.fma", args)
 
     return a(a, a, a), codegen
 
@@ -152,7 +155,7 @@ def vfnma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         a, b, c = args
-        return _vector_intrinsic(builder, "llvm.fma", [builder.fneg(a), b, c])
+        return vector_intrinsic(builder, "llvm.fma", [builder.fneg(a), b, c])
 
     return a(a, a, a), codegen
 
@@ -194,7 +197,7 @@ def prefetch(typingctx: Any, array: Any, offset: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = builder.bitcast(
-            _element_pointer(context, builder, signature.args[0], args[0], args[1]), ir.IntType(8).as_pointer()
+            element_pointer(context, builder, signature.args[0], args[0], args[1]), ir.IntType(8).as_pointer()
         )
         i32 = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [pointer.type, i32, i32, i32])

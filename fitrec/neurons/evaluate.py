@@ -1,0 +1,55 @@
+"""The value of an expression, with NumPy in float64."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fitrec.errors import ModelError
+from fitrec.neurons.expression import Call, Expression, Name, Negative, Number, Operation
+
+_FUNCTIONS: dict[str, Any] = {
+    "exp": np.exp,
+    "sqrt": np.sqrt,
+    "abs": np.abs,
+    "min": np.minimum,
+    "max": np.maximum,
+    "round": np.rint,
+    "floor": np.floor,
+    "log": np.log,
+    "detach": lambda x: x,
+    "ge": lambda a, b: np.where(a >= b, 1.0, 0.0),
+    "gt": lambda a, b: np.where(a > b, 1.0, 0.0),
+    "select": lambda flag, a, b: np.where(flag != 0, a, b),
+}
+
+
+def evaluate(expression: Expression, values: Mapping[str, Any]) -> Any:
+    """Return the expression's value, a float or an array, from the values of its names.
+
+    Raises
+    ------
+    ModelError
+        If a name has no value.
+
+    """
+    match expression:
+        case Number(value):
+            return value
+        case Name(symbol, place):
+            if symbol not in values:
+                raise ModelError(f"undefined symbol {symbol!r}", place.line, place.column)
+            return values[symbol]
+        case Negative(operand):
+            return -evaluate(operand, values)
+        case Call(function, arguments):
+            return _FUNCTIONS[function](*(evaluate(a, values) for a in arguments))
+        case Operation(symbol, left, right):
+            a, b = evaluate(left, values), evaluate(right, values)
+            if symbol == "+":
+                return a + b
+            if symbol == "-":
+                return a - b
+            if symbol == "*":
+                return a * b
+            return a / b if symbol == "/" else a**b

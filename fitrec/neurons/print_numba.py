@@ -1,0 +1,185 @@
+"""A model's code for numba: functions over vectors of sixteen neurons."""
+
+from importlib.resources import files
+
+from fitrec.neurons.blocks import Blocks, Code
+from fitrec.neurons.lower import Instruction
+
+_CALLS = {"mul": "vmul", "fma": "vfma"}
+_HEADER = '''"""{title}: code made by fitrec from the model's equations."""
+
+import numpy as np
+from numba import njit
+
+from fitrec.kernels.cpu.math import fma
+from fitrec.kernels.cpu.model_state import CHUNK
+from fitrec.kernels.cpu.philox import MEMBRANE_NOISE, normal
+from fitrec.kernels.cpu.simd import broadcast, load, spread, store, vfma, vmul
+from fitrec.kernels.cpu.simd_math import (
+    take_fixed,
+    vabs,
+    vadd,
+    vbits,
+    vdiv,
+    vexp,
+    vge,
+    vgt,
+    vmax,
+    vmin,
+    vneg,
+    vselect,
+    vsqrt,
+    vsub,
+)
+from fitrec.kernels.cpu.team import meet
+
+N_ROWS = {rows}
+USES_LAST_SPIKE = {uses_last_spike}
+'''
+
+
+def numba_module(name: str, blocks: Blocks, vector_constants: tuple[int, ...]) -> str:
+    """Text of a module with the model's functions and its loops over time.
+
+    Parameters
+    ----------
+    vector_constants : tuple of int
+        Constants that differ between neurons, in the order of ``Parameters.vectors``.
+
+    """
+    printer = _Printer(blocks, vector_constants)
+    parts = [
+        _HEADER.format(title=name, rows=len(blocks.rows), uses_last_spike=blocks.uses_last_spike),
+        printer.step(),
+        printer.recorded_step(),
+        printer.adjoint(),
+        *(printer.trace(port) for port in range(len(blocks.trace))),
+        files("fitrec.neurons.templates").joinpath("loop.py").read_text().split("\n", 1)[1],  # without its docstring
+    ]
+    return "\n\n".join(p.strip("\n") + "\n" for p in parts)
+
+
+class _Printer:
+    def __init__(self, blocks: Blocks, vector_constants: tuple[int, ...]) -> None:
+        self.blocks, self.vectors = blocks, {f"k{c}": i for i, c in enumerate(vector_constants)}
+
+    def step(self) -> str:
+        """Return the step without record."""
+        return self._step("step", "", self.blocks.step, [])
+
+    def recorded_step(self) -> str:
+        """Return the step that keeps what the derivatives need."""
+        code = self.blocks.recorded_step
+        return self._step(
+            "recorded_step", ", tape", code, [f"store(tape, {i} * width + i, {r})" for i, r in enumerate(code.output("a"))]
+        )
+
+    def _step(self, name: str, extra: str, code: Code, stores: list[str]) -> str:
+        b = self.blocks
+        used = self._used(code)
+        given = [
+            f"h{k} = load(state.states, {k} * width + i)" for k in range(len(b.derivatives.program.states)) if f"h{k}" in used
+        ]
+        given += [f"p{k} = take_fixed(state.buffers, {k} * width + i, scale)" for k in range(len(b.derivatives.ports))]
+        given += [f"f{k} = load(state.filters, {k} * width + i)" for k in range(len(b.filtered))]
+        given += [f"x{k} = load(current, {k} * width + i)" for k in range(len(b.derivatives.program.currents)) if f"x{k}" in used]
+        given += [f"{r} = load(state.{r}, i)" for r in ("last", "wait") if r in used]
+        results = dict(code.outputs)
+        stores = stores + [f"store(state.states, {k} * width + i, {r})" for k, r in enumerate(code.output("h")) if r != f"h{k}"]
+        stores += [f"store(state.filters, {k} * width + i, {r})" for k, r in enumerate(code.output("f"))]
+        if b.refractory:
+            stores.append(f"store(state.wait, i, {results['wait']})")
+        lines = [
+            "@njit(nogil=True, cache=True)",
+            f"def {name}(state, current, parameters, n, source, count{extra}):",
+            "    width = state.last.shape[0]",
+            "    scale = parameters.scale",
+            *self._constants(used),
+            "    for i in range(0, width, 16):",
+            *(f"        {line}" for line in [*self._vectors(used), *given, *map(_line, code.instructions), *stores]),
+            f"        bits = vbits({results['spiking']})",
+            "        if bits != 0:",
+            "            for lane in range(min(16, n - i)):",
+            "                if (bits >> lane) & 1:",
+            "                    source[count] = i + lane",
+            "                    count += 1",
+            "    return count",
+        ]
+        return "\n".join(lines)
+
+    def adjoint(self) -> str:
+        """Return one step back for a range of neurons."""
+        b, code = self.blocks, self.blocks.adjoint
+        used = self._used(code) | {r for _, r in code.outputs}
+        given = [f"a{k} = load(tape, {k} * width + i)" for k in range(b.kept) if f"a{k}" in used]
+        given += [f"l{k} = load(adjoints, {k} * width + i)" for k in range(len(b.rows)) if f"l{k}" in used]
+        stores = []
+        for port, register in enumerate(code.output("g")):
+            if port in b.filtered:
+                k = b.filtered.index(port)
+                stores.append(f"y{k} = vfma({self._decay(port)}, load(filters, {k} * width + i), {register})")
+                stores.append(f"store(filters, {k} * width + i, y{k})")
+                register = f"y{k}"
+            stores.append(f"store(arriving, {port} * width + i, {register})")
+        stores += [f"store(adjoints, {k} * width + i, {r})" for k, r in enumerate(code.output("l"))]
+        stores += [
+            f"store(sums, {k} * width + i, vadd(load(sums, {k} * width + i), {r}))" for k, r in enumerate(code.output("q"))
+        ]
+        used |= {self._decay(port) for port in b.filtered}
+        return "\n".join(
+            [
+                "@njit(nogil=True, cache=True)",
+                "def adjoint(tape, adjoints, arriving, filters, parameters, sums, first, last):",
+                f"    width = adjoints.shape[0] // {len(b.rows)}",
+                *self._constants(used),
+                "    for i in range(first, last, 16):",
+                *(f"        {line}" for line in [*self._vectors(used), *given, *map(_line, code.instructions), *stores]),
+            ]
+        )
+
+    def trace(self, port: int) -> str:
+        """Return one step of an eligibility vector driven by one port."""
+        b, code = self.blocks, self.blocks.trace[port]
+        used = self._used(code) | {r for _, r in code.outputs}
+        given = [f"a{k} = load(tape, {k} * width + i)" for k in range(b.kept) if f"a{k}" in used]
+        given += [f"e{k} = load(trace, {k} * width + i)" for k in range(len(b.rows)) if f"e{k}" in used]
+        stores = [f"store(trace, {k} * width + i, {r})" for k, r in enumerate(code.output("e"))]
+        return "\n".join(
+            [
+                "@njit(nogil=True, cache=True)",
+                f"def trace{port}(tape, trace, factor, amount, parameters, first, last):",
+                f"    width = trace.shape[0] // {len(b.rows)}",
+                "    keep = broadcast(factor)",
+                "    gain = broadcast(amount)",
+                *self._constants(used),
+                "    for i in range(first, last, 16):",
+                *(f"        {line}" for line in [*self._vectors(used), *given, *map(_line, code.instructions), *stores]),
+            ]
+        )
+
+    def _decay(self, port: int) -> str:
+        """Return the constant that is the decay of an align_pre port."""
+        for instruction in self.blocks.step.instructions:
+            if instruction.operation == "fma" and instruction.operands[1:] == (
+                f"f{self.blocks.filtered.index(port)}",
+                f"p{port}",
+            ):
+                return instruction.operands[0]
+        raise AssertionError(port)
+
+    def _used(self, code: Code) -> set[str]:
+        return {o for i in code.instructions for o in i.operands} | {r for _, r in code.outputs}
+
+    def _constants(self, used: set[str]) -> list[str]:
+        scalars = sorted(
+            (r for r in used if r.startswith("k") and r[1:].isdigit() and r not in self.vectors), key=lambda r: int(r[1:])
+        )
+        return [f"    {r} = spread(parameters.scalars, {r[1:]})" for r in scalars]
+
+    def _vectors(self, used: set[str]) -> list[str]:
+        return [f"{r} = load(parameters.vectors, {k} * width + i)" for r, k in self.vectors.items() if r in used]
+
+
+def _line(instruction: Instruction) -> str:
+    function = _CALLS.get(instruction.operation, "v" + instruction.operation)
+    return f"{instruction.result} = {function}({', '.join(instruction.operands)})"
