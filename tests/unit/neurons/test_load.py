@@ -191,7 +191,7 @@ def test_parameters_may_be_given_with_units_or_in_base_units() -> None:
     assert (values["tau_m"], values["v_th"]) == (20, 2)
     for wrong in ({"tau_m": "20 mV"}, {"tau_n": 3}, {"tau_m": 0}, {"v_th": float("nan")}):
         with pytest.raises(ModelError):
-            with_parameters(model, wrong)  # type: ignore[arg-type]
+            with_parameters(model, wrong)
 
 
 def test_another_surrogate() -> None:
