@@ -13,8 +13,9 @@ from fitrec.errors import TargetsError
 from fitrec.recordings.recording import Recording, exclusion_table
 from fitrec.targets.binning import bin_edges, count_spikes, rebin
 from fitrec.targets.conditions import assign_conditions
-from fitrec.targets.modes import mode_gains, weighted_modes
+from fitrec.targets.modes import leading_modes
 from fitrec.targets.psth import psth
+from fitrec.targets.reliable import Trials, measure_reliability, reliable_part
 from fitrec.targets.smoothing import smooth
 from fitrec.targets.split import hold_out_units, split_trials
 from fitrec.targets.targets import Targets
@@ -64,31 +65,32 @@ def _denoised(targets: Targets, options: TargetOptions) -> NDArray[np.float64]:
                 "trials; give modes a number, or leave it out"
             )
         training = ~targets.trial_is_test
-        gain = mode_gains(
-            targets.counts[training][:, :, fitted],
-            targets.trial_condition[training],
-            len(targets.condition_names),
-            targets.bin_size_s,
-            lambda rate_hz: smooth(rate_hz, targets.bin_size_s, **options.smoothing, axis=1),
+        trials = Trials(
+            counts=targets.counts[training][:, :, fitted],
+            condition=targets.trial_condition[training],
+            n_conditions=len(targets.condition_names),
+            bin_size_s=targets.bin_size_s,
+            smoother=lambda rate_hz: smooth(rate_hz, targets.bin_size_s, **options.smoothing, axis=1),
             observed=None if targets.observed is None else targets.observed[training][:, fitted],
-            seed=options.seed,
         )
-        if not gain.size:
+        known = measure_reliability(trials, options.seed)
+        if not known.mode.size:
             raise TargetsError(
                 f"recording {targets.recording_name} has one training trial in each condition, and how reliable a mode is can "
                 "only be told from two; pool conditions, give modes a number, or leave it out"
             )
         logger.info(
-            "%s: gains of the first modes %s, %.1f modes in all",
+            "%s: reliability of the first modes %s, of what they leave over %.2f",
             targets.recording_name,
-            " ".join(f"{value:.2f}" for value in gain[:5]),
-            gain.sum(),
+            " ".join(f"{value:.2f}" for value in known.mode[:5]),
+            known.own.mean(),
         )
+        kept_hz = reliable_part(targets.rate_hz[:, :, fitted], known)
     else:
         assert options.modes is not None
-        gain = np.ones(options.modes)
+        kept_hz = leading_modes(targets.rate_hz[:, :, fitted], options.modes)
     target_hz = targets.rate_hz.copy()
-    target_hz[:, :, fitted] = weighted_modes(targets.rate_hz[:, :, fitted], gain)
+    target_hz[:, :, fitted] = kept_hz
     return target_hz
 
 

@@ -1,5 +1,7 @@
 """Targets of few modes: what is kept, and how much of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,8 @@ import pytest
 from fitrec.errors import TargetsError
 from fitrec.recordings.recording import Recording, exclusion_table
 from fitrec.targets.build import TargetOptions, build_targets
-from fitrec.targets.modes import mode_gains, recurring_part, weighted_modes
+from fitrec.targets.modes import leading_modes, recurring_part
+from fitrec.targets.reliable import Trials, measure_reliability, reliable_part
 from fitrec.targets.targets import Targets
 
 
@@ -44,11 +47,11 @@ def error(targets: Targets, rates: np.ndarray, values: np.ndarray) -> float:
 
 def test_rates_of_few_modes_are_kept() -> None:
     rates = np.maximum(shared_rates(3), 0.1)
-    np.testing.assert_allclose(weighted_modes(rates, np.ones(60)), rates, rtol=1e-9)
+    np.testing.assert_allclose(leading_modes(rates, 60), rates, rtol=1e-9)
     gentle = 20.0 + 0.1 * (shared_rates(3) - 12.0)
     # The scaling of the units is linear, so three modes remain three.
-    np.testing.assert_allclose(weighted_modes(gentle, np.ones(3)), gentle, rtol=1e-9)
-    assert np.abs(weighted_modes(gentle, np.ones(2)) - gentle).max() > 0.01
+    np.testing.assert_allclose(leading_modes(gentle, 3), gentle, rtol=1e-9)
+    assert np.abs(leading_modes(gentle, 2) - gentle).max() > 0.01
 
 
 @pytest.mark.parametrize("n_modes", [2, 5])
@@ -60,18 +63,58 @@ def test_reliable_modes_come_closer_to_the_truth(n_modes: int) -> None:
     np.testing.assert_array_equal(targets.wanted_hz, targets.target_hz)
 
 
-def test_gains_tell_what_recurs() -> None:
-    """Many trials: the modes of the rates are kept whole and the rest is left out; no signal: nothing is kept."""
+def trials_of(given: Recording, observed: np.ndarray | None = None) -> Trials:
+    assert given.counts is not None
+    return Trials(
+        counts=given.counts,
+        condition=given.trials["stimulus"].to_numpy(np.int32),
+        n_conditions=2,
+        bin_size_s=0.02,
+        smoother=lambda rate: rate,
+        observed=observed,
+    )
 
-    def gains(rates: np.ndarray) -> np.ndarray:
-        given = recording(rates, 400)
-        assert given.counts is not None
-        return mode_gains(given.counts, given.trials["stimulus"].to_numpy(np.int32), 2, 0.02, lambda rate: rate)
 
-    found = gains(shared_rates(3))
-    assert (found[:3] > 0.95).all()
-    assert (found[4:] < 0.3).all()
-    assert (gains(np.full((2, 40, 60), 10.0)) < 0.3).all()
+def test_reliability_tells_what_recurs() -> None:
+    """Many trials: the modes of the rates are relied on and the rest is not; no signal: nothing is."""
+    found = measure_reliability(trials_of(recording(shared_rates(3), 400)), 1)
+    assert (found.mode[:3] > 0.9).all()
+    assert (found.mode[4:] < 0.1).all()
+    assert (found.own < 0.2).all()
+    noise = measure_reliability(trials_of(recording(np.full((2, 40, 60), 10.0), 400)), 1)
+    assert (noise.mode < 0.1).all()
+    # 400 trials of each condition at 10 Hz in bins of 20 ms.
+    np.testing.assert_allclose(noise.noise_hz, np.sqrt(10.0 / 0.02 / 400), rtol=0.2)
+
+
+def test_a_units_own_course_is_kept() -> None:
+    """One unit follows a time course of its own: no mode of the population, but it recurs."""
+    rates = shared_rates(2)
+    rates[:, :, 7] = 12.0 + 4.0 * np.sign(np.sin(np.arange(80.0).reshape(2, 40)))
+    given = recording(rates, 60)
+    assert given.counts is not None
+    trials = trials_of(given)
+    found = measure_reliability(trials, 1)
+    assert found.own[7] > np.delete(found.own, 7).max()
+    assert found.energy[7] > np.median(found.energy)
+    measured = np.stack([given.counts[trials.condition == c].mean(axis=0) / 0.02 for c in range(2)])
+    kept, of_modes = (
+        np.corrcoef(reliable_part(measured, known)[:, :, 7].ravel(), rates[:, :, 7].ravel())[0, 1]
+        for known in (found, replace(found, own=np.zeros(60)))
+    )
+    assert kept > of_modes + 0.03
+
+
+def test_units_seen_in_few_trials_do_no_harm() -> None:
+    """A unit that some halves lack is scaled by its rate; the others keep their figures."""
+    given = recording(shared_rates(3), 20)
+    observed = np.ones((40, 60), np.bool_)
+    observed[1:, 5] = False
+    assert given.counts is not None
+    found = measure_reliability(trials_of(given, observed), 1)
+    for figure in (found.noise_hz, found.energy, found.own):
+        assert np.isfinite(figure).all()
+    assert 0.2 < found.noise_hz[5] / np.median(found.noise_hz) < 5
 
 
 def test_one_training_trial_in_each_condition_tells_nothing() -> None:
