@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 from fitrec.errors import ModelError
-from fitrec.neurons.constants import evaluate
 from fitrec.neurons.dimensions import dimension, require
+from fitrec.neurons.evaluate import constant
 from fitrec.neurons.expression import (
     DETACH,
     KINKED,
@@ -25,7 +25,7 @@ from fitrec.neurons.source import suggestion
 from fitrec.neurons.units import NUMBER, TIME, Dimension, parse_unit
 
 _SMALL_DT_MS = 1e-3  # a model must have finite constants at some step; which step it will run at is not known yet
-_RESERVED = {DT, SPIKE, DETACH, *SMOOTH, *KINKED}
+_RESERVED = {DT, SPIKE, DETACH, *SMOOTH, *KINKED, "wait", "blocked", "spiking"}  # the last three are the compiler's
 
 
 def check(model: Model, written: Mapping[str, Dimension] | None = None) -> None:
@@ -118,7 +118,7 @@ class _Checker:
                 check_name(target, place)
             if target in self.locals and self._constant_names(expression):
                 self.constants.add(target)
-                self.values[target] = evaluate(expression, self.values)
+                self.values[target] = constant(expression, self.values)
             else:
                 self.constants.discard(target)
             self.assigned.add(target)
@@ -135,7 +135,7 @@ class _Checker:
             raise ModelError("the threshold depends on no state", threshold.place.line, threshold.place.column)
         self._surrogate("height", surrogate.height, unit**-1)
         self._surrogate("width", surrogate.width, unit)
-        width = evaluate(surrogate.width, self.values)
+        width = constant(surrogate.width, self.values)
         if width <= 0:
             place = surrogate.width.place
             raise ModelError(f"the width of the surrogate must be above 0, not {width:g}", place.line, place.column)
@@ -156,7 +156,7 @@ class _Checker:
                 )
         if wanted is not None:
             require(expression, wanted, self.known, what)
-        evaluate(expression, self.values)
+        constant(expression, self.values)
 
     def _symbols(self, expression: Expression) -> None:
         """Every name must be known; and note that it is used."""
@@ -169,7 +169,7 @@ class _Checker:
     def _differentiable(self, expression: Expression) -> None:
         """Refuse functions with a kink of anything that changes with time, but in detach(...); and check what is constant."""
         if self._constant_names(expression):
-            evaluate(expression, self.values)
+            constant(expression, self.values)
             return
         match expression:
             case Call(function, arguments, place):

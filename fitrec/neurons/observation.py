@@ -52,8 +52,8 @@ def observe_calcium(model: Model, tau_decay_ms: float, tau_rise_ms: float | None
     if tau_rise_ms >= tau_decay_ms:
         raise ModelError(f"tau_rise_ms must be below tau_decay_ms, but is {tau_rise_ms:g} against {tau_decay_ms:g}")
     taus["tau_calcium_rise"] = _positive("tau_rise_ms", tau_rise_ms)
-    ratio, power = "tau_calcium_rise / tau_calcium", "(tau_calcium - tau_calcium_rise)"
-    peak = f"(({ratio}) ** (tau_calcium_rise / {power}) - ({ratio}) ** (tau_calcium / {power}))"
+    at_peak = "log(tau_calcium_rise / tau_calcium) / (tau_calcium - tau_calcium_rise)"  # -1 / tau_rise / tau_decay times its time
+    peak = f"(exp({at_peak} * tau_calcium_rise) - exp({at_peak} * tau_calcium))"
     return _added(
         model,
         {CALCIUM: "", "calcium_rise": ""},

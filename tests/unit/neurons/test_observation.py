@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fitrec.errors import ModelError
-from fitrec.neurons.constants import evaluate
+from fitrec.neurons.evaluate import evaluate
 from fitrec.neurons.load import library_model, library_names, parse_model
 from fitrec.neurons.model import Model
 from fitrec.neurons.observation import observe_calcium, observe_count, observe_rate
