@@ -82,7 +82,12 @@ class CompiledModel:
                 noise[:n] = amplitude
         bits = FIXED_BITS[np.dtype(dtype)]
         return Parameters(
-            scalars=scalars, vectors=vectors.reshape(-1), noise=noise, scale=np.dtype(dtype).type(2.0**-bits), one=2.0**bits
+            scalars=scalars,
+            vectors=vectors.reshape(-1),
+            noise=noise,
+            scale=np.dtype(dtype).type(2.0**-bits),
+            one=2.0**bits,
+            width=width,
         )
 
     def initial(self) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from fitrec.kernels.cpu.math import fma
-from fitrec.kernels.cpu.model_state import CHUNK
+from fitrec.kernels.cpu.model_state import CHUNK, Parameters
 from fitrec.kernels.cpu.philox import MEMBRANE_NOISE, normal
 from fitrec.kernels.cpu.simd import broadcast, load, spread, store, vfma, vmul
 from fitrec.kernels.cpu.simd_math import (
@@ -54,6 +54,7 @@ def numba_module(name: str, blocks: Blocks, vector_constants: tuple[int, ...]) -
         printer.recorded_step(),
         printer.adjoint(),
         *(printer.trace(port) for port in range(len(blocks.trace))),
+        printer.traces(),
         files("fitrec.neurons.templates").joinpath("loop.py").read_text().split("\n", 1)[1],  # without its docstring
     ]
     return "\n\n".join(p.strip("\n") + "\n" for p in parts)
@@ -92,7 +93,7 @@ class _Printer:
         lines = [
             "@njit(nogil=True, cache=True)",
             f"def {name}(state, current, parameters, n, source, count{extra}):",
-            "    width = state.last.shape[0]",
+            "    width = parameters.width",
             "    scale = parameters.scale",
             *self._constants(used),
             "    for i in range(0, width, 16):",
@@ -130,7 +131,7 @@ class _Printer:
             [
                 "@njit(nogil=True, cache=True)",
                 "def adjoint(tape, adjoints, arriving, filters, parameters, sums, first, last):",
-                f"    width = adjoints.shape[0] // {len(b.rows)}",
+                "    width = parameters.width",
                 *self._constants(used),
                 "    for i in range(first, last, 16):",
                 *(f"        {line}" for line in [*self._vectors(used), *given, *map(_line, code.instructions), *stores]),
@@ -148,12 +149,24 @@ class _Printer:
             [
                 "@njit(nogil=True, cache=True)",
                 f"def trace{port}(tape, trace, factor, amount, parameters, first, last):",
-                f"    width = trace.shape[0] // {len(b.rows)}",
+                "    width = parameters.width",
                 "    keep = broadcast(factor)",
                 "    gain = broadcast(amount)",
                 *self._constants(used),
                 "    for i in range(first, last, 16):",
                 *(f"        {line}" for line in [*self._vectors(used), *given, *map(_line, code.instructions), *stores]),
+            ]
+        )
+
+    def traces(self) -> str:
+        """Return one step of an eligibility vector driven by any port."""
+        arguments = "(tape, trace, keep, gain, parameters, first, last)"
+        ports = range(len(self.blocks.trace))
+        return "\n".join(
+            [
+                "@njit(nogil=True, cache=True)",
+                f"def trace(port, {arguments[1:]}:",
+                *(f"    {'el' if port else ''}if port == {port}:\n        trace{port}{arguments}" for port in ports),
             ]
         )
 

@@ -30,6 +30,7 @@ class Parameters(NamedTuple):
     noise: Floats  # (padded,) amplitude, or empty
     scale: np.float32 | np.float64  # value of one unit of the input buffers
     one: float  # units of the input buffers per unit of weight
+    width: int  # padded
 
 
 class Wiring(NamedTuple):

@@ -41,7 +41,7 @@ def simulate(parameters, wiring, state, drive, inputs, spikes, delay, first_step
     sampled : (n_steps // every, row * padded)
 
     """
-    width = state.last.shape[0]
+    width = parameters.width
     count = spikes.indptr[delay]
     for t in range(n_steps):
         deliver_events(inputs.source[inputs.indptr[t] : inputs.indptr[t + 1]], wiring, parameters.one, state.buffers)
@@ -138,7 +138,7 @@ def go_back(
         Counter of `meet`.
 
     """
-    width = adjoints.shape[0] // N_ROWS
+    width = parameters.width
     parts = sources.shape[0] - 1
     begin, end = neurons[part], neurons[part + 1]
     chunks = (n_steps + CHUNK - 1) // CHUNK
@@ -175,3 +175,206 @@ def go_back(
                 sources[part],
                 sources[part + 1],
             )
+
+
+@njit(nogil=True, cache=True)
+def weigh_traces(parameters, n_steps, tape, rows, signal, every, keep, steps_before, traces, products):
+    """Weigh the postsynaptic traces of pp-prop with the learning signals.
+
+    Parameters
+    ----------
+    keep : float
+        Decay of the traces per step.
+    steps_before : int
+        Steps the traces have seen before this call, for the correction of their beginning at 0.
+    traces : (port, row * padded)
+        Advanced.
+    products : (n_steps // every, port * padded)
+        Receives the sum over rows of signal and trace.
+
+    """
+    width = parameters.width
+    gain = parameters.scalars.dtype.type(1) - keep
+    for t in range(n_steps):
+        for p in range(traces.shape[0]):
+            trace(p, tape[t], traces[p], keep, gain, parameters, 0, width)
+        if (t + 1) % every == 0:
+            correction = parameters.scalars.dtype.type(1.0 / max(1e-8, 1.0 - np.float64(keep) ** (steps_before + t + 1)))
+            for p in range(traces.shape[0]):
+                for i in range(width):
+                    total = parameters.scalars.dtype.type(0)
+                    for r in range(rows.shape[0]):
+                        total = fma(signal[t // every, r * width + i], traces[p, rows[r] * width + i], total)
+                    products[t // every, p * width + i] = total * correction
+
+
+@njit(nogil=True, cache=True)
+def go_back_products(
+    parameters, inputs, spikes, wiring, n_steps, products, every, decay, filter_decay, filtered, arriving, gradient, sources, part
+):
+    """Add up the gradient of pp-prop: the presynaptic traces, which decay by `decay`, seen from the spikes that made them.
+
+    Parameters
+    ----------
+    filter_decay : (port,)
+        Decay of the synaptic filter of an align_pre port, 0 for others.
+    filtered, arriving : (port * padded,)
+        What comes from the time after the window: sums of products, without and with the ports' own filters.
+
+    """
+    ports, width = filter_decay.shape[0], parameters.width
+    for t in range(n_steps - 1, -1, -1):
+        now = (t + 1) % every == 0
+        for p in range(ports):
+            for i in range(p * width, (p + 1) * width):
+                filtered[i] = fma(decay, filtered[i], products[t // every, i] if now else parameters.scalars.dtype.type(0))
+                arriving[i] = fma(filter_decay[p], arriving[i], filtered[i])
+        step = spikes.source[spikes.indptr[t] : spikes.indptr[t + 1]]
+        add_gradient(gradient, arriving, step, wiring, sources[part], sources[part + 1])
+        step = inputs.source[inputs.indptr[t] : inputs.indptr[t + 1]]
+        add_gradient(gradient, arriving, step, wiring, sources[part], sources[part + 1])
+
+
+@njit(nogil=True, cache=True)
+def arrivals_by_source(inputs, spikes, n_steps, n_sources):
+    """Turn spikes by step into steps by source: (source + 1,) int64 and (arrival,) int32."""
+    indptr = np.zeros(n_sources + 1, np.int64)
+    for kind in (inputs, spikes):
+        for i in kind.source[kind.indptr[0] : kind.indptr[n_steps]]:
+            indptr[i + 1] += 1
+    for i in range(n_sources):
+        indptr[i + 1] += indptr[i]
+    place = indptr[:-1].copy()
+    step = np.empty(indptr[n_sources], np.int32)
+    for t in range(n_steps):
+        for kind in (inputs, spikes):
+            for i in kind.source[kind.indptr[t] : kind.indptr[t + 1]]:
+                step[place[i]] = t
+                place[i] += 1
+    return indptr, step
+
+
+@njit(nogil=True, cache=True)
+def follow_synapses(
+    parameters, wiring, indptr, step, n_steps, tape, rows, signal, every, filter_decay, traces, presynaptic, gradient, first, last
+):
+    """Follow the eligibility trace of every synapse (D-RTRL) of the sources from `first` to `last`, and add up the gradient.
+
+    Parameters
+    ----------
+    indptr, step
+        As made by `arrivals_by_source`.
+    filter_decay : (port,)
+        Decay of the synaptic filter of an align_pre port, 0 for others.
+    traces : (row * plastic synapse,)
+        The synapses of a source and port together, row after row; advanced.
+    presynaptic : (port, source)
+        Filters of the sources; advanced.
+
+    """
+    width = parameters.width
+    kept = tape.shape[1] // width
+    constants = parameters.vectors.shape[0] // width
+    one, zero = parameters.scalars.dtype.type(1), parameters.scalars.dtype.type(0)
+    for i in range(first, last):
+        end_of_row = wiring.plastic_indptr[i + 1]
+        begin = wiring.plastic_indptr[i]
+        for p in range(filter_decay.shape[0]):
+            end = begin
+            while end < end_of_row and wiring.plastic_target[end] < (p + 1) * width:
+                end += 1
+            n = end - begin
+            if n == 0:
+                continue
+            neuron = wiring.plastic_target[begin:end] - np.int32(p * width)
+            wide = (n + 15) // 16 * 16
+            own = np.zeros(N_ROWS * wide, traces.dtype)
+            for r in range(N_ROWS):
+                own[r * wide : r * wide + n] = traces[N_ROWS * begin + r * n : N_ROWS * begin + (r + 1) * n]
+            vectors = np.zeros(constants * wide, traces.dtype)
+            for c in range(constants):
+                for k in range(n):
+                    vectors[c * wide + k] = parameters.vectors[c * width + neuron[k]]
+            local = Parameters(parameters.scalars, vectors, parameters.noise, parameters.scale, parameters.one, wide)
+            seen = np.zeros(kept * wide, traces.dtype)
+            arrival = indptr[i]
+            filtered = presynaptic[p, i]
+            for t in range(n_steps):
+                here = zero
+                while arrival < indptr[i + 1] and step[arrival] == t:
+                    here += one
+                    arrival += 1
+                filtered = fma(filter_decay[p], filtered, here)
+                for c in range(kept):
+                    for k in range(n):
+                        seen[c * wide + k] = tape[t, c * width + neuron[k]]
+                trace(p, seen, own, one, filtered, local, 0, wide)
+                if (t + 1) % every == 0:
+                    for r in range(rows.shape[0]):
+                        for k in range(n):
+                            gradient[begin + k] = fma(
+                                signal[t // every, r * width + neuron[k]], own[rows[r] * wide + k], gradient[begin + k]
+                            )
+            presynaptic[p, i] = filtered
+            for r in range(N_ROWS):
+                traces[N_ROWS * begin + r * n : N_ROWS * begin + (r + 1) * n] = own[r * wide : r * wide + n]
+            begin = end
+
+
+@njit(nogil=True, cache=True)
+def add_recurrent(adjoint_of_spikes, arriving, wiring, one, n):
+    """Add what the spikes of each neuron do to the neurons they reach."""
+    for i in range(n):
+        total = adjoint_of_spikes[i]
+        for k in range(wiring.plastic_indptr[i], wiring.plastic_indptr[i + 1]):
+            total = fma(wiring.plastic_weight[k], arriving[wiring.plastic_target[k]], total)
+        for k in range(wiring.static_indptr[i], wiring.static_indptr[i + 1]):
+            weight = arriving.dtype.type(wiring.static_fixed[k] / one)
+            total = fma(weight, arriving[wiring.static_target[k]], total)
+        adjoint_of_spikes[i] = total
+
+
+@njit(nogil=True, cache=True)
+def go_back_through_time(
+    parameters,
+    wiring,
+    inputs,
+    spikes,
+    delay,
+    n_steps,
+    tape,
+    rows,
+    signal,
+    every,
+    spike_signal,
+    adjoints,
+    filters,
+    arriving,
+    gradient,
+    sums,
+    n,
+):
+    """Go back over the steps through all paths (BPTT), touching every synapse in every step; arguments as those of `go_back`.
+
+    Parameters
+    ----------
+    delay : int
+        Steps from a spike to its arrival.
+    arriving : (delay + 1, port * padded)
+        Zeros: nothing arrives after the window.
+
+    """
+    width = parameters.width
+    last_row = (N_ROWS - 1) * width
+    for t in range(n_steps - 1, -1, -1):
+        if signal.shape[0] > 0 and (t + 1) % every == 0:
+            for r in range(rows.shape[0]):
+                add_to(adjoints[rows[r] * width : (rows[r] + 1) * width], signal[t // every, r * width : (r + 1) * width])
+        if spike_signal.shape[0] > 0:
+            add_to(adjoints[last_row : last_row + width], spike_signal[t])
+        add_recurrent(adjoints[last_row : last_row + width], arriving[(t + delay) % (delay + 1)], wiring, parameters.one, n)
+        now = arriving[t % (delay + 1)]
+        adjoint(tape[t], adjoints, now, filters, parameters, sums, 0, width)
+        last = wiring.plastic_indptr.shape[0] - 1
+        add_gradient(gradient, now, spikes.source[spikes.indptr[t] : spikes.indptr[t + 1]], wiring, 0, last)
+        add_gradient(gradient, now, inputs.source[inputs.indptr[t] : inputs.indptr[t + 1]], wiring, 0, last)

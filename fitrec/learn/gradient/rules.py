@@ -1,0 +1,339 @@
+"""Gradients of the synapses of a network from a trial and its learning signals.
+
+All rules cut the paths through other neurons and differ in how they sum up what is left (DESIGN section 6):
+
+- `LocalAdjoint`: derivatives go back over the window, and a synapse is touched when its source spikes. Exact within the window.
+- `DRtrl`: an eligibility trace of every synapse goes forward. The same gradient in another order, also across windows, at a price
+  of all synapses in every step.
+- `PpProp`: the trace of a synapse is approximated by the product of a presynaptic and a postsynaptic one (Wang et al. 2026).
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.errors import ModelError
+from fitrec.kernels.cpu.model_state import CHUNK
+from fitrec.kernels.cpu.simd import WIDTH
+from fitrec.neurons.model import DT, SPIKE
+from fitrec.simulate.model_network import ModelNetwork, Trial
+from fitrec.simulate.threads import together
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signals:
+    """Learning signals of a trial: derivatives of the loss.
+
+    Attributes
+    ----------
+    rows : tuple of str
+        States that the loss depends on.
+    every : int
+        Steps between learning signals; the first is at the end of step `every` - 1.
+    states : (sample, row, neuron)
+        Derivatives by these states.
+    spikes : (step, neuron), optional
+        Derivatives by the spikes of each step; needs a model compiled with ``spike_signal``.
+
+    """
+
+    rows: tuple[str, ...] = ()
+    every: int = 1
+    states: NDArray[Any] = field(default_factory=lambda: np.zeros((0, 0, 0)))
+    spikes: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gradient:
+    """Derivatives of the loss, summed over the trials given to a rule.
+
+    Attributes
+    ----------
+    plastic : (synapse,)
+    parameters : (trainable, neuron)
+        By each neuron's trainable parameters.
+
+    """
+
+    plastic: NDArray[Any]
+    parameters: NDArray[Any]
+
+
+class Rule(Protocol):
+    """Adds the gradient of one trial, or of one window of it, to a sum."""
+
+    def new_gradient(self) -> Gradient:
+        """Return a sum of nothing."""
+
+    def begin(self) -> None:
+        """Forget what was carried over from the windows before: a trial begins."""
+
+    def add(self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient) -> None:
+        """Add the gradient of a trial recorded with its tape."""
+
+
+class _Base:
+    """What the rules share.
+
+    Parameters
+    ----------
+    network : ModelNetwork
+    threads : int
+        Threads per trial; the gradient does not depend on them.
+
+    """
+
+    def __init__(self, network: ModelNetwork, threads: int = 1) -> None:
+        self.network, self.threads = network, threads
+        self.blocks = network.compiled.blocks
+
+    def new_gradient(self) -> Gradient:
+        """Return a sum of nothing."""
+        return Gradient(
+            plastic=np.zeros(self.network.plastic.n, self.network.dtype),
+            parameters=np.zeros((len(self.blocks.derivatives.trainable), self.network.n), self.network.dtype),
+        )
+
+    def begin(self) -> None:
+        """Forget the windows before."""
+
+    def _row_numbers(self, rows: tuple[str, ...]) -> NDArray[np.int64]:
+        missing = [r for r in rows if r not in self.blocks.rows]
+        if missing:
+            known = ", ".join(self.blocks.rows)
+            raise ModelError(f"the loss depends on {missing[0]!r}, which is no state; there are {known}", source=self._name)
+        return np.array([self.blocks.rows.index(r) for r in rows], np.int64)
+
+    @property
+    def _name(self) -> str:
+        return self.network.compiled.model.name
+
+    def _padded(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Pad the last axis, the neurons, and join it with the one before if there are three."""
+        out = np.zeros((*values.shape[:-1], self.network.width), self.network.dtype)
+        out[..., : self.network.n] = values
+        return out.reshape(len(values), -1)
+
+    def _spike_signal(self, trial: Trial, signals: Signals) -> NDArray[Any]:
+        if signals.spikes is None:
+            return np.zeros((0, self.network.width), self.network.dtype)
+        if self.blocks.rows[-1] != SPIKE:
+            raise ModelError("the loss depends on spikes, but the model was compiled without spike_signal", source=self._name)
+        return self._padded(signals.spikes)
+
+    def _source_cuts(self, parts: int) -> NDArray[np.int64]:
+        """Cut the sources into parts with about as many synapses each."""
+        indptr = self.network.plastic.indptr
+        goals = indptr[-1] * np.arange(1, parts) / parts
+        return np.concatenate(([0], np.searchsorted(indptr, goals), [len(indptr) - 1])).astype(np.int64)
+
+    def _filter_decay(self) -> NDArray[Any]:
+        """Decay of each align_pre port's filter; 0 for other ports."""
+        model = self.network.compiled.model
+        values = {p.name: p.value for p in model.parameters} | {DT: self.network.dt_ms}
+        taus = [values[port.tau] if port.tau else 0.0 for port in model.ports]
+        return np.array([np.exp(-self.network.dt_ms / tau) if tau else 0.0 for tau in taus], self.network.dtype)
+
+    def _dense(self, trial: Trial, signals: Signals) -> tuple[tuple[str, ...], int, NDArray[Any]]:
+        """Join the signals by states and by spikes."""
+        states = self._padded(signals.states) if signals.rows else np.zeros((0, 0), self.network.dtype)
+        if signals.spikes is None:
+            return signals.rows, signals.every, states
+        spikes = self._spike_signal(trial, signals)
+        joined = np.zeros((trial.n_steps, len(signals.rows) * self.network.width), self.network.dtype)
+        joined[signals.every - 1 :: signals.every][: len(states)] = states
+        return (*signals.rows, SPIKE), 1, np.hstack((joined, spikes))
+
+
+class LocalAdjoint(_Base):
+    """Derivatives that go back over a window, neuron by neuron.
+
+    The gradient that D-RTRL sums up forward, in another order: with delta_j(t) the derivative of the loss by what arrives at
+    neuron j in step t, a synapse's gradient is the sum of delta_j over the arrivals of its source's spikes.
+    """
+
+    def add(self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient) -> None:
+        """Add the gradient of a trial recorded with its tape."""
+        net, dtype = self.network, self.network.dtype
+        ports, width = len(self.blocks.derivatives.ports), net.width
+        cuts = np.linspace(0, width // WIDTH, self.threads + 1).astype(np.int64) * WIDTH
+        sources, team = self._source_cuts(self.threads), np.zeros(WIDTH, np.int64)
+        adjoints = np.zeros(len(self.blocks.rows) * width, dtype)
+        filters = np.zeros(len(self.blocks.filtered) * width, dtype)
+        arriving = np.zeros((2, CHUNK, ports * width), dtype)
+        sums = np.zeros(len(gradient.parameters) * width, dtype)
+        rows, wiring = self._row_numbers(signals.rows), net.wiring(weights)
+        states = self._padded(signals.states) if signals.rows else np.zeros((0, 0), dtype)
+        spikes = self._spike_signal(trial, signals)
+
+        def back(part: int) -> None:
+            net.compiled.cpu.go_back(
+                net.parameters,
+                wiring,
+                trial.inputs,
+                trial.spikes,
+                trial.n_steps,
+                trial.tape,
+                rows,
+                states,
+                signals.every,
+                spikes,
+                adjoints,
+                filters,
+                arriving,
+                gradient.plastic,
+                sums,
+                sources,
+                cuts,
+                team,
+                part,
+            )
+
+        together(back, self.threads)
+        gradient.parameters[:] += sums.reshape(len(gradient.parameters), width)[:, : net.n]
+
+
+class DRtrl(_Base):
+    """An eligibility trace of every synapse and row (Wang et al. 2026, pp_prop.md 1.3), carried from window to window."""
+
+    def __init__(self, network: ModelNetwork, threads: int = 1) -> None:
+        super().__init__(network, threads)
+        self.begin()
+
+    def begin(self) -> None:
+        """Set all traces to 0."""
+        net = self.network
+        self._traces = np.zeros(len(self.blocks.rows) * net.plastic.n, net.dtype)
+        self._presynaptic = np.zeros((len(self.blocks.derivatives.ports), net.n + net.n_inputs), net.dtype)
+
+    def add(self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient) -> None:
+        """Add the gradient of a trial recorded with its tape."""
+        net = self.network
+        rows, every, signal = self._dense(trial, signals)
+        numbers, wiring, decay = self._row_numbers(rows), net.wiring(weights), self._filter_decay()
+        cuts = self._source_cuts(self.threads)
+        indptr, step = net.compiled.cpu.arrivals_by_source(trial.inputs, trial.spikes, trial.n_steps, net.n + net.n_inputs)
+
+        def follow(part: int) -> None:
+            net.compiled.cpu.follow_synapses(
+                net.parameters,
+                wiring,
+                indptr,
+                step,
+                trial.n_steps,
+                trial.tape,
+                numbers,
+                signal,
+                every,
+                decay,
+                self._traces,
+                self._presynaptic,
+                gradient.plastic,
+                cuts[part],
+                cuts[part + 1],
+            )
+
+        together(follow, self.threads)
+
+
+class PpProp(_Base):
+    """The product of a presynaptic trace and a postsynaptic one in place of every synapse's own (pp_prop.md 1.4).
+
+    ``ex <- a ex + x``, ``ef <- b D ef + (1 - b) df/dI``, gradient += ex (dl/dh . ef) / (1 - b^t), t counted in steps. The
+    postsynaptic traces are carried from window to window; the presynaptic ones are summed up from the spikes backward, so that a
+    silent source costs nothing.
+
+    Parameters
+    ----------
+    decay_pre, decay_post : float
+        a and b per step, in [0, 1).
+
+    """
+
+    def __init__(self, network: ModelNetwork, *, decay_pre: float, decay_post: float, threads: int = 1) -> None:
+        super().__init__(network, threads)
+        self.decay_pre, self.decay_post = np.array([decay_pre, decay_post], network.dtype)
+        self.begin()
+
+    def begin(self) -> None:
+        """Set all traces to 0."""
+        ports = len(self.blocks.derivatives.ports)
+        self._traces = np.zeros((ports, len(self.blocks.rows) * self.network.width), self.network.dtype)
+        self._steps = 0
+
+    def add(self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient) -> None:
+        """Add the gradient of a trial recorded with its tape."""
+        net, n_steps = self.network, trial.n_steps
+        rows, every, signal = self._dense(trial, signals)
+        ports = len(self.blocks.derivatives.ports)
+        products = np.zeros((n_steps // every, ports * net.width), net.dtype)
+        net.compiled.cpu.weigh_traces(
+            net.parameters,
+            n_steps,
+            trial.tape,
+            self._row_numbers(rows),
+            signal,
+            every,
+            self.decay_post,
+            self._steps,
+            self._traces,
+            products,
+        )
+        self._steps += n_steps
+        cuts, wiring, decay = self._source_cuts(self.threads), net.wiring(weights), self._filter_decay()
+
+        def back(part: int) -> None:
+            net.compiled.cpu.go_back_products(
+                net.parameters,
+                trial.inputs,
+                trial.spikes,
+                wiring,
+                n_steps,
+                products,
+                every,
+                self.decay_pre,
+                decay,
+                np.zeros(ports * net.width, net.dtype),
+                np.zeros(ports * net.width, net.dtype),
+                gradient.plastic,
+                cuts,
+                part,
+            )
+
+        together(back, self.threads)
+
+
+class Bptt(_Base):
+    """Backpropagation through time along all paths, through other neurons as well: the oracle, for small networks.
+
+    The model must be compiled with ``spike_signal``. Every synapse is touched in every step.
+    """
+
+    def add(self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient) -> None:
+        """Add the gradient of a trial recorded with its tape."""
+        net, dtype = self.network, self.network.dtype
+        rows = self._row_numbers((*signals.rows, SPIKE))[:-1]
+        ports, width = len(self.blocks.derivatives.ports), net.width
+        sums = np.zeros(len(gradient.parameters) * width, dtype)
+        net.compiled.cpu.go_back_through_time(
+            net.parameters,
+            net.wiring(weights),
+            trial.inputs,
+            trial.spikes,
+            net.delay_steps,
+            trial.n_steps,
+            trial.tape,
+            rows,
+            self._padded(signals.states) if signals.rows else np.zeros((0, 0), dtype),
+            signals.every,
+            self._spike_signal(trial, signals),
+            np.zeros(len(self.blocks.rows) * width, dtype),
+            np.zeros(len(self.blocks.filtered) * width, dtype),
+            np.zeros((net.delay_steps + 1, ports * width), dtype),
+            gradient.plastic,
+            sums,
+            net.n,
+        )
+        gradient.parameters[:] += sums.reshape(len(gradient.parameters), width)[:, : net.n]
