@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "Evaluate the trained network with frozen weights.",
     "report": "Write the report page of a fit.",
     "simulate": "Make a recording from a network whose rates are known.",
+    "model": "Show a neuron model and its derivatives, or check them.",
     "task": "Run a published task in its published set-up.",
     "bench": "Measure speed with the settings of published programs.",
 }

@@ -135,7 +135,7 @@ def as_text(expression: Expression, strength: int = 0) -> str:
     """Return the expression as a user writes it, in brackets if it binds less than `strength`."""
     match expression:
         case Number(value):
-            return f"{value:.17g}" if value != int(value) or abs(value) > 1e15 else str(int(value))
+            return repr(value) if value != int(value) or abs(value) > 1e15 else str(int(value))
         case Name(name):
             return name
         case Negative(operand):

@@ -39,7 +39,13 @@ USES_LAST_SPIKE = {uses_last_spike}
 
 
 def numba_module(name: str, blocks: Blocks, vector_constants: tuple[int, ...]) -> str:
-    """Text of a module with the model's functions and its loops over time.
+    """Text of a module with the model's functions and its loops over time; arguments as of `numba_functions`."""
+    loops = files("fitrec.neurons.templates").joinpath("loop.py").read_text().split("\n", 1)[1]  # without its docstring
+    return numba_functions(name, blocks, vector_constants) + "\n\n" + loops.strip("\n") + "\n"
+
+
+def numba_functions(name: str, blocks: Blocks, vector_constants: tuple[int, ...] = ()) -> str:
+    """Text of the model's own functions: its step, the step that is recorded, one step back, and the eligibility traces.
 
     Parameters
     ----------
@@ -55,7 +61,6 @@ def numba_module(name: str, blocks: Blocks, vector_constants: tuple[int, ...]) -
         printer.adjoint(),
         *(printer.trace(port) for port in range(len(blocks.trace))),
         printer.traces(),
-        files("fitrec.neurons.templates").joinpath("loop.py").read_text().split("\n", 1)[1],  # without its docstring
     ]
     return "\n\n".join(p.strip("\n") + "\n" for p in parts)
 
