@@ -170,7 +170,7 @@ class ModelNetwork:
         samples = n_steps // recording.every if len(sample) else 0
         sampled = np.zeros((samples, len(sample) * self.width), self.dtype)
         drive = Drive(self._currents(current), current_every, self._noise_state(names), trial, condition, self.seed)
-        begin = State(*(a.copy() for a in state)) if len(source) < indptr[delay] + self.n * n_steps else state
+        begin = State._make(a.copy() for a in state) if len(source) < indptr[delay] + self.n * n_steps else state
         while True:
             spikes = Events(indptr, source)
             count = self.compiled.cpu.simulate(

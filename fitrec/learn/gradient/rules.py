@@ -34,8 +34,9 @@ class Signals:
         Steps between learning signals; the first is at the end of step `every` - 1.
     states : (sample, row, neuron)
         Derivatives by these states.
-    spikes : (step, neuron), optional
-        Derivatives by the spikes of each step; needs a model compiled with ``spike_signal``.
+    spikes : (row, neuron), optional
+        Derivatives by the spikes, each row of `spikes_every` steps; needs a model compiled with ``spike_signal``.
+    spikes_every : int
 
     """
 
@@ -43,6 +44,7 @@ class Signals:
     every: int = 1
     states: NDArray[Any] = field(default_factory=lambda: np.zeros((0, 0, 0)))
     spikes: NDArray[Any] | None = None
+    spikes_every: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +143,7 @@ class _Base:
         states = self._padded(signals.states) if signals.rows else np.zeros((0, 0), self.network.dtype)
         if signals.spikes is None:
             return signals.rows, signals.every, states
-        spikes = self._spike_signal(trial, signals)
+        spikes = np.repeat(self._spike_signal(trial, signals), signals.spikes_every, axis=0)[: trial.n_steps]
         joined = np.zeros((trial.n_steps, len(signals.rows) * self.network.width), self.network.dtype)
         joined[signals.every - 1 :: signals.every][: len(states)] = states
         return (*signals.rows, SPIKE), 1, np.hstack((joined, spikes))
@@ -180,6 +182,7 @@ class LocalAdjoint(_Base):
                 states,
                 signals.every,
                 spikes,
+                signals.spikes_every,
                 adjoints,
                 filters,
                 arriving,
@@ -329,6 +332,7 @@ class Bptt(_Base):
             self._padded(signals.states) if signals.rows else np.zeros((0, 0), dtype),
             signals.every,
             self._spike_signal(trial, signals),
+            signals.spikes_every,
             np.zeros(len(self.blocks.rows) * width, dtype),
             np.zeros(len(self.blocks.filtered) * width, dtype),
             np.zeros((net.delay_steps + 1, ports * width), dtype),

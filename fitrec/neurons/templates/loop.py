@@ -103,6 +103,7 @@ def go_back(
     signal,
     every,
     spike_signal,
+    spike_every,
     adjoints,
     filters,
     arriving,
@@ -122,8 +123,8 @@ def go_back(
         Rows (states, then z) to which the rows of `signal` belong.
     signal : (n_steps // every, signal row * padded)
         Derivative of the loss by the states after each step whose number plus one is a multiple of `every`.
-    spike_signal : (n_steps or 0, padded)
-        Derivative of the loss by the spikes of each step.
+    spike_signal : (row, padded)
+        Derivative of the loss by the spikes of each step; row t // spike_every is step t's. May have no rows.
     adjoints, filters
         (row * padded,) and (align_pre port * padded,): what comes from the time after the window, on return from its steps.
     arriving : (2, CHUNK, port * padded)
@@ -154,7 +155,9 @@ def go_back(
                         signal[t // every, r * width + begin : r * width + end],
                     )
             if spike_signal.shape[0] > 0:
-                add_to(adjoints[(N_ROWS - 1) * width + begin : (N_ROWS - 1) * width + end], spike_signal[t, begin:end])
+                add_to(
+                    adjoints[(N_ROWS - 1) * width + begin : (N_ROWS - 1) * width + end], spike_signal[t // spike_every, begin:end]
+                )
             adjoint(tape[t], adjoints, kept[t - low], filters, parameters, sums, begin, end)
         if parts > 1:
             meet(team, (c + 1) * parts)
@@ -347,6 +350,7 @@ def go_back_through_time(
     signal,
     every,
     spike_signal,
+    spike_every,
     adjoints,
     filters,
     arriving,
@@ -371,7 +375,7 @@ def go_back_through_time(
             for r in range(rows.shape[0]):
                 add_to(adjoints[rows[r] * width : (rows[r] + 1) * width], signal[t // every, r * width : (r + 1) * width])
         if spike_signal.shape[0] > 0:
-            add_to(adjoints[last_row : last_row + width], spike_signal[t])
+            add_to(adjoints[last_row : last_row + width], spike_signal[t // spike_every])
         add_recurrent(adjoints[last_row : last_row + width], arriving[(t + delay) % (delay + 1)], wiring, parameters.one, n)
         now = arriving[t % (delay + 1)]
         adjoint(tape[t], adjoints, now, filters, parameters, sums, 0, width)
