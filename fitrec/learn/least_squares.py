@@ -10,19 +10,18 @@ The v_c are eliminated once for all neurons (`fitrec.learn.feed_forward_columns`
 Cholesky. What differs between small and large networks is where the L x L matrices come from: `SharedGram` or `GatheredTraces`.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fitrec.kernels.cpu.triangular import cholesky_solve
+from fitrec.kernels.cpu.ridge import Regressions
 from fitrec.learn.feed_forward_columns import FeedForwardColumns
 from fitrec.learn.rule import Arrays
 from fitrec.simulate.threads import thread_map
 
-BLOCK = 64  # neurons per piece of work
+BLOCK = 64  # neurons whose feed-forward weights make a piece of work
 
 
 class System(Protocol):
@@ -38,19 +37,26 @@ class System(Protocol):
     scale: float
     feed_forward: FeedForwardColumns
 
-    def normal_equations(
-        self, inputs: NDArray[np.int64], target: NDArray[np.float64]
-    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Gram matrix and moment of each neuron, without penalties: (input, input) and (input,)."""
+    def solve(self, problems: Regressions, threads: int | None) -> NDArray[np.float32]:
+        """Plastic weights of all neurons, (neuron, input); NaN for one whose problem has no finite solution."""
 
 
 class Statistics(Protocol):
-    """What the regressions need to know about the traces of the trials so far."""
+    """What the regressions need to know about the traces of the trials so far.
+
+    Attributes
+    ----------
+    on_device : bool
+        Whether `add` takes the traces of all neurons as they lie on a device, instead of those of the pool on the host.
+
+    """
+
+    on_device: bool
 
     def discount(self, factor: float) -> None:
         """Give the trials so far less weight."""
 
-    def add(self, condition: int, traces: NDArray[np.float32], ff_traces: NDArray[np.float32], threads: int | None) -> None:
+    def add(self, condition: int, traces: Any, ff_traces: NDArray[np.float32], threads: int | None) -> None:
         """Add trials of one condition, (trial, time, pool or ff)."""
 
     def system(self, penalty_feed_forward: float, threads: int | None) -> System:
@@ -116,34 +122,21 @@ def solve(
 
     """
     system = statistics.system(penalties.feed_forward, threads)
-    n_neurons, n_inputs = inputs.shape
-    same_kind = np.zeros((n_inputs, n_inputs), np.float32)
-    same_kind[:n_exc_inputs, :n_exc_inputs] = 1.0
-    same_kind[n_exc_inputs:, n_exc_inputs:] = 1.0
     scale = np.float32(system.scale or 1.0)  # when all are silent, any penalty keeps the initial weights
-    penalty = scale * (
-        np.float32(penalties.plastic) * np.eye(n_inputs, dtype=np.float32) + np.float32(penalties.row_sum) * same_kind
+    problems = Regressions(
+        target=np.ascontiguousarray(target),
+        inputs=inputs.astype(np.int32),
+        initial=np.ascontiguousarray(initial),
+        n_exc=np.int32(n_exc_inputs),
+        diagonal=scale * np.float32(penalties.plastic + penalties.row_sum),
+        same_kind=scale * np.float32(penalties.row_sum),
     )
-    plastic = np.empty((n_neurons, n_inputs), np.float32)
-    feed_forward = np.empty((len(target), n_neurons, system.feed_forward.n_inputs), np.float32)
+    plastic = system.solve(problems, threads)
+    feed_forward = np.empty((len(target), len(inputs), system.feed_forward.n_inputs), np.float32)
 
     def solve_block(start: int) -> None:
-        part = slice(start, min(start + BLOCK, n_neurons))
-        wanted = np.ascontiguousarray(target[:, :, part])
-        for u, (gram, moment) in enumerate(system.normal_equations(inputs[part], wanted), start):
-            missing = moment - gram @ initial[u]
-            plastic[u] = initial[u] + _solve(gram + penalty, missing)
-        feed_forward[:, part] = system.feed_forward.weights(inputs[part], plastic[part], wanted)
+        part = slice(start, start + BLOCK)
+        feed_forward[:, part] = system.feed_forward.weights(inputs[part], plastic[part], target[:, :, part])
 
-    thread_map(solve_block, range(0, n_neurons, BLOCK), threads)
+    thread_map(solve_block, range(0, len(inputs), BLOCK), threads)
     return plastic, feed_forward
-
-
-def _solve(matrix: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Solve by Cholesky; NaN where the matrix has no factor, so that the weights tell."""
-    try:
-        factor = np.linalg.cholesky(matrix)
-    except np.linalg.LinAlgError:
-        return np.full_like(right, np.nan)
-    cholesky_solve(factor, right)
-    return right

@@ -98,7 +98,7 @@ def ridge_parts(s: FitSizes, *, trials: tuple[int, ...], gram: str, memory_bytes
         trials=trials,
         trace_bits=trace_bits,
     )
-    samples = min(max(trials), trials_together(s.n_bins, s.n_neurons, s.n_pool)) * s.n_bins
+    samples = min(max(trials), trials_together(s.n_bins, s.n_neurons)) * s.n_bins
     parts = {"records of trials": samples * (10 * s.n_neurons + 8 * s.n_pool + 8 * s.n_ff)}
     if is_shared(sizes, gram, memory_bytes):
         return {**parts, "Gram matrix of all inputs": shared_bytes(sizes)}

@@ -5,6 +5,8 @@ the weights. This rule does the regression itself: run trials with frozen weight
 targets, collect the traces, solve all regressions at once, lower the forcing, repeat.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +14,7 @@ from fitrec.learn.drive_targets import DriveTargets, measure_static_current
 from fitrec.learn.least_squares import Penalties, solve
 from fitrec.learn.rule import Arrays, LoopResult, Problem, mean_correlation, require_finite_targets
 from fitrec.learn.statistics_form import Sizes, make_statistics
-from fitrec.learn.trial_sums import TrialSums, trials_together
+from fitrec.learn.trial_sums import TrialSums
 from fitrec.networks.weights import Weights
 
 STATIC_TRIALS = 4  # trials that measure the static current before the first loop
@@ -60,7 +62,7 @@ class Ridge:
             trials=tuple(self._trials),
             trace_bits=trace_bits,
         )
-        self._statistics = make_statistics(sizes, gram, memory_gb * 1e9)
+        self._statistics = make_statistics(sizes, gram, memory_gb * 1e9, problem.simulator.device, self._pool)
         self._drives = DriveTargets(problem)
 
     def loop(self, index: int) -> LoopResult:
@@ -117,18 +119,21 @@ class Ridge:
 
     def _run_trials(self, condition: int, index: int, forcing: float, wanted: NDArray[np.float64]) -> TrialSums:
         """Simulate the loop's trials of a condition with forcing; add their traces to the statistics."""
-        problem, network = self._problem, self._problem.simulator.network
-        forced = (forcing * wanted).astype(np.float32)
-        sums = TrialSums(len(wanted), network.n_neurons, network.trained)
-        first, end = sum(self._trials[:index]), sum(self._trials[: index + 1])
-        together = trials_together(len(wanted), network.n_neurons, len(self._pool))
-        for start in range(first, end, together):
-            trials = range(start, min(start + together, end))
-            records = problem.run_trials(self.weights, condition, trials, own=1.0 - forcing, forced=forced, traces=True)
-            traces = np.stack([r.traces[:, self._pool] for r in records])
-            self._statistics.add(condition, traces, np.stack([r.ff_traces for r in records]), problem.threads)
-            sums.add(records)
-        return sums
+        problem, statistics = self._problem, self._statistics
+
+        def keep(traces: Any, ff_traces: NDArray[np.float32]) -> None:
+            of_pool = traces if statistics.on_device else np.stack([trace[:, self._pool] for trace in traces])
+            statistics.add(condition, of_pool, ff_traces, problem.threads)
+
+        return problem.sum_trials(
+            self.weights,
+            condition,
+            range(sum(self._trials[:index]), sum(self._trials[: index + 1])),
+            keep=keep,
+            on_device=statistics.on_device,
+            own=1.0 - forcing,
+            forced=(forcing * wanted).astype(np.float32),
+        )
 
     def state(self) -> Arrays:
         """Return weights, statistics and refined targets."""

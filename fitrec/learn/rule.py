@@ -8,11 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.errors import TrainingError
+from fitrec.kernels.cuda.records import RecordSums
+from fitrec.learn.trial_sums import TrialSums, trials_together
 from fitrec.networks.weights import Weights
 from fitrec.simulate.record import TrialRecord
 from fitrec.simulate.simulator import Simulator
 
 Arrays = dict[str, NDArray[Any]]
+# Is given the traces of some trials, each (time, neuron) float32, and those of their feed-forward inputs, each (time, ff).
+Keep = Callable[[Any, NDArray[np.float32]], None]
 
 
 class Progress(Protocol):
@@ -78,6 +82,47 @@ class Problem:
         return self.simulator.map_trials(
             lambda record: record, weights, condition, trials, chunk_steps=self.bin_steps, threads=self.threads, **options
         )
+
+    def sum_trials(
+        self,
+        weights: Weights,
+        condition: int,
+        trials: range,
+        *,
+        keep: Keep | None = None,
+        on_device: bool = True,
+        **options: Any,
+    ) -> TrialSums:
+        """Run trials with frozen weights and sum what they record.
+
+        Parameters
+        ----------
+        keep : callable, optional
+            Is given the traces as they come.
+        on_device : bool
+            Sum on the device where there is one, and give `keep` traces that lie there.
+        options
+            As those of `Simulator.run_trial`.
+
+        """
+        simulator, network, n_bins = self.simulator, self.simulator.network, self.rate_hz.shape[1]
+        recorded = {"traces": keep is not None, **options}
+        if simulator.device is not None and on_device:
+            device_sums = RecordSums(simulator.device, n_bins, network.n_neurons, network.trained)
+            for output in simulator.device_batches(weights, condition, trials, chunk_steps=self.bin_steps, **recorded):
+                if keep is not None:
+                    keep(output.traces, simulator.device.to_host(output.ff_traces))
+                device_sums.add(output)
+            return TrialSums.of_device(device_sums)
+        sums = TrialSums(n_bins, network.n_neurons, network.trained)
+        together = trials_together(n_bins, network.n_neurons)
+        for start in range(trials.start, trials.stop, together):
+            some = range(start, min(start + together, trials.stop))
+            records = self.run_trials(weights, condition, some, **recorded)
+            if keep is not None:
+                keep([record.traces for record in records], np.stack([record.ff_traces for record in records]))
+            sums.add(records)
+        return sums
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,19 +199,12 @@ def frozen_psth(
     network = problem.simulator.network
     psth, rates = [], []
     for condition in range(network.n_conditions):
-        records = problem.run_trials(weights, condition, range(first_trial, first_trial + trials))
-        psth.append(np.mean([r.counts[:, network.trained] for r in records], axis=0) / problem.bin_s)
-        rates.append(mean_rates(problem, records))
+        sums = problem.sum_trials(weights, condition, range(first_trial, first_trial + trials))
+        psth.append(sums.psth_hz(problem.bin_s))
+        rates.append(sums.mean_rates_hz(network.n_exc, problem.bin_s))
         problem.progress(condition, rates[-1], psth[-1], frozen=True)
     exc, inh = np.mean(rates, axis=0)
     return np.stack(psth), (float(exc), float(inh))
-
-
-def mean_rates(problem: Problem, records: list[TrialRecord]) -> tuple[float, float]:
-    """Mean rates of the E and the I neurons over trials, in Hz."""
-    n_exc = problem.simulator.network.n_exc
-    per_neuron = np.mean([r.counts.mean(axis=0) for r in records], axis=0) / problem.bin_s
-    return float(per_neuron[:n_exc].mean()), float(per_neuron[n_exc:].mean())
 
 
 def require_finite_targets(drive: NDArray[np.float64], problem: Problem, loop: int) -> None:

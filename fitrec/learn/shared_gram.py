@@ -4,16 +4,16 @@ The matrix takes 4 pool^2 bytes, and a trial is added at the cost of pool^2 per 
 for pools up to some ten thousand neurons. `fitrec.learn.gathered_traces` is the other one.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
+from fitrec.kernels.cpu import ridge as kernel
 from fitrec.learn.feed_forward_columns import FeedForwardColumns
 from fitrec.learn.rule import Arrays
 from fitrec.simulate.threads import thread_map
 
 TILE = 512  # rows of the Gram matrix per piece of work
+BLOCK = 64  # neurons solved per piece of work
 
 
 class SharedGram:
@@ -35,6 +35,8 @@ class SharedGram:
         (Discounted) number of trials in the sums.
 
     """
+
+    on_device = False
 
     def __init__(self, n_conditions: int, n_bins: int, n_pool: int, n_ff: int) -> None:
         self.gram = np.zeros((n_pool, n_pool), np.float32)
@@ -111,11 +113,17 @@ class SharedSystem:
 
             thread_map(reduce, range(0, len(self._gram), TILE), threads)
 
-    def normal_equations(
-        self, inputs: NDArray[np.int64], target: NDArray[np.float64]
-    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Gram matrix and moment of each neuron, without penalties: (input, input) and (input,)."""
-        moment = self._mean.T @ target.reshape(len(self._mean), -1)
-        moment -= self.feed_forward.reduction @ self.feed_forward.reduced_moment(target)
-        for i, columns in enumerate(inputs):
-            yield self._gram[np.ix_(columns, columns)], moment[columns, i].astype(np.float32)
+    def solve(self, problems: kernel.Regressions, threads: int | None) -> NDArray[np.float32]:
+        """Plastic weights of all neurons, (neuron, input)."""
+        out = np.empty(problems.inputs.shape, np.float32)
+
+        def block(start: int) -> None:
+            stop = min(start + BLOCK, len(out))
+            target = problems.target[:, :, start:stop]
+            moment = self._mean.T @ target.reshape(len(self._mean), -1)
+            moment -= self.feed_forward.reduction @ self.feed_forward.reduced_moment(target)
+            own = np.take_along_axis(moment.T, problems.inputs[start:stop].astype(np.intp), axis=1).astype(np.float32)
+            kernel.solve_blocks(self._gram, own, problems, start, stop, out)
+
+        thread_map(block, range(0, len(out), BLOCK), threads)
+        return out

@@ -6,8 +6,13 @@ memory granted does not hold every trial, in the trials they use.
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fitrec.errors import TrainingError
-from fitrec.learn.gathered_traces import GatheredTraces, trial_bytes
+from fitrec.kernels.cuda.device import Device
+from fitrec.kernels.cuda.ridge import DeviceTraces
+from fitrec.learn.gathered_traces import GatheredTraces, HostTraces, TraceStore, trial_bytes
 from fitrec.learn.least_squares import Statistics
 from fitrec.learn.shared_gram import SharedGram
 
@@ -85,17 +90,30 @@ def require_room(sizes: Sizes, memory_bytes: float) -> None:
         )
 
 
-def make_statistics(sizes: Sizes, form: str, memory_bytes: float) -> Statistics:
+def make_statistics(
+    sizes: Sizes, form: str, memory_bytes: float, device: Device | None = None, pool: NDArray[np.int32] | None = None
+) -> Statistics:
     """Empty statistics of the form that suits.
+
+    Parameters
+    ----------
+    device : Device, optional
+        Keeps gathered traces, and solves there; `pool` says whose among all neurons' they are.
 
     Raises
     ------
     TrainingError
         If not even the traces of one loop's trials find room.
+    DeviceError
+        If the device has too little memory for the traces.
 
     """
     s = sizes
     if is_shared(sizes, form, memory_bytes):
         return SharedGram(s.n_conditions, s.n_bins, s.n_pool, s.n_ff)
     require_room(sizes, memory_bytes)
-    return GatheredTraces(s.n_conditions, s.n_bins, s.n_pool, s.n_ff, slots(sizes, memory_bytes), s.trace_bits)
+    n_slots = slots(sizes, memory_bytes)
+    store: TraceStore = HostTraces(s.n_conditions, s.n_bins, s.n_pool, n_slots, s.trace_bits)
+    if device is not None and pool is not None:
+        store = DeviceTraces(device, s.n_conditions, s.n_bins, pool, n_slots, s.trace_bits)
+    return GatheredTraces(store, s.n_conditions, s.n_bins, s.n_pool, s.n_ff, n_slots)

@@ -1,6 +1,7 @@
 """Runs trials on a CUDA device in batches that its memory holds."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,19 @@ from fitrec.simulate.record import TrialRecord
 _SHARE = 0.8  # of the free memory; the rest is for what the allocator loses
 _HOST_BYTES = 2**31  # recordings of one batch on the host
 _ONE_TRIAL, _REMEDY = "simulating one trial", "take fewer neurons or longer bins"
+
+
+class Options(NamedTuple):
+    """How trials run and what they record; see `Simulator.run_trial`.
+
+    `sample_every` of 0: no traces; `capacity`, the room for a trial's spike times, of 0: none of them.
+    """
+
+    chunk_steps: int
+    own: float
+    forced: NDArray[np.float32] | None
+    sample_every: int
+    capacity: int
 
 
 class BatchRunner:
@@ -57,19 +71,18 @@ class BatchRunner:
         self._wiring = lif.upload(self._device, wiring, self._wiring)
         return self._wiring
 
-    def run(
-        self,
-        setting: lif.Setting,
-        wiring: cpu.Wiring,
-        trials: NDArray[np.int64],
-        *,
-        chunk_steps: int,
-        own: float,
-        forced: NDArray[np.float32] | None,
-        sample_every: int,
-        capacity: int,
-    ) -> Iterator[TrialRecord]:
-        """Run trials as `Simulator.run_trial` does; `sample_every` of 0: no traces, `capacity` of 0: no spike times.
+    def run(self, setting: lif.Setting, wiring: cpu.Wiring, trials: NDArray[np.int64], options: Options) -> Iterator[TrialRecord]:
+        """Run trials and bring each one's record to the host; see `batches`."""
+        for output in self.batches(setting, wiring, trials, options):
+            arrays = {name: array for name, array in output._asdict().items() if hasattr(array, "flags") and array.ndim}
+            on_host = {name: self._device.to_host(array) for name, array in arrays.items()}
+            for b in range(len(on_host["counts"])):
+                yield self._record(on_host, b)
+
+    def batches(
+        self, setting: lif.Setting, wiring: cpu.Wiring, trials: NDArray[np.int64], options: Options
+    ) -> Iterator[lif.Output]:
+        """Run trials, as many at a time as the memory holds, and leave their records on the device.
 
         Raises
         ------
@@ -79,9 +92,14 @@ class BatchRunner:
         """
         net = self._network
         on_device = self.upload(wiring)
-        given = None if forced is None else self._device.asarray(forced)
+        forced = None if options.forced is None else self._device.asarray(options.forced)
+        capacity = options.capacity
         recording = lif.output_bytes(
-            net.window_steps // chunk_steps, net.n_neurons, net.n_feed_forward, traces=sample_every > 0, capacity=capacity
+            net.window_steps // options.chunk_steps,
+            net.n_neurons,
+            net.n_feed_forward,
+            traces=options.sample_every > 0,
+            capacity=capacity,
         )
         one = lif.state_bytes(net.n_neurons, net.n_feed_forward) + recording
         require_memory(self._device, int(one / _SHARE), _ONE_TRIAL, _REMEDY)
@@ -90,40 +108,32 @@ class BatchRunner:
         while first < len(trials):
             some = trials[first : first + size]
             try:
-                output = self._batch(setting, on_device, some, chunk_steps, own, given, sample_every, capacity)
+                output = self._batch(setting, on_device, some, options._replace(capacity=capacity), forced)
             except self._device.out_of_memory as error:  # another process took it, or it is in pieces
                 if len(some) == 1:
                     raise memory_error(self._device, one, _ONE_TRIAL, _REMEDY) from error
                 size = len(some) // 2
                 continue
-            most = int(output["n_spikes"].max(initial=0))
-            if capacity and most > capacity:
+            if capacity and (most := int(self._device.to_host(output.n_spikes).max(initial=0))) > capacity:
                 capacity = most  # trials are reproducible, so the second run fits exactly
                 continue
-            for b in range(len(some)):
-                yield self._record(output, b)
+            yield output
             first += len(some)
 
     def _batch(
-        self,
-        setting: lif.Setting,
-        wiring: lif.Wiring,
-        trials: NDArray[np.int64],
-        chunk_steps: int,
-        own: float,
-        forced: object,
-        sample_every: int,
-        capacity: int,
-    ) -> dict[str, NDArray[np.generic]]:
+        self, setting: lif.Setting, wiring: lif.Wiring, trials: NDArray[np.int64], options: Options, forced: object
+    ) -> lif.Output:
         net, device = self._network, self._device
         batch = lif.Batch(device, setting, wiring, trials)
         n, n_ff, start = net.n_neurons, net.n_feed_forward, net.window_start_step
         if start > 0:
             batch.advance(0, 1, start, lif.new_output(device, len(trials), 0, n, n_ff))
-        chunks = net.window_steps // chunk_steps
-        output = lif.new_output(device, len(trials), chunks, n, n_ff, sample_every=sample_every, capacity=capacity)
-        batch.advance(start, chunks, chunk_steps, output, own=own, forced=forced)
-        return {name: device.to_host(array) for name, array in output._asdict().items() if hasattr(array, "flags") and array.ndim}
+        chunks = net.window_steps // options.chunk_steps
+        output = lif.new_output(
+            device, len(trials), chunks, n, n_ff, sample_every=options.sample_every, capacity=options.capacity
+        )
+        batch.advance(start, chunks, options.chunk_steps, output, own=options.own, forced=forced)
+        return output
 
     def _record(self, output: dict[str, NDArray[np.generic]], b: int) -> TrialRecord:
         spikes = np.sort(output["spikes"][b, : int(output["n_spikes"][b])])  # by step, then by neuron

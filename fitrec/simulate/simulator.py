@@ -1,6 +1,6 @@
 """Turns a Network and its Weights into the kernels' arguments and runs trials."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -12,7 +12,7 @@ from fitrec.kernels.cuda import lif as cuda
 from fitrec.kernels.cuda.device import Device
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
-from fitrec.simulate.batches import BatchRunner
+from fitrec.simulate.batches import BatchRunner, Options
 from fitrec.simulate.constants import network_constants
 from fitrec.simulate.inputs import condition_inputs
 from fitrec.simulate.record import TrialRecord
@@ -154,17 +154,40 @@ class Simulator:
                 )
 
             return thread_map(run, trials, threads)
-        records = self._batches.run(
+        options = self._options(chunk_steps, own, forced, traces=traces, spikes=spikes)
+        setting = self.device_setting(condition, chunk_steps)
+        return [function(record) for record in self._batches.run(setting, wiring, np.fromiter(trials, np.int64), options)]
+
+    def device_batches(
+        self,
+        weights: Weights,
+        condition: int,
+        trials: Iterable[int],
+        *,
+        chunk_steps: int,
+        own: float = 1.0,
+        forced: NDArray[np.float32] | None = None,
+        traces: bool = False,
+    ) -> Iterator[cuda.Output]:
+        """Run trials as `map_trials` does, but leave what they record on the device, batch by batch; needs a device."""
+        assert self._batches is not None
+        return self._batches.batches(
             self.device_setting(condition, chunk_steps),
-            wiring,
+            self.wiring(weights, condition),
             np.fromiter(trials, np.int64),
+            self._options(chunk_steps, own, forced, traces=traces, spikes=False),
+        )
+
+    def _options(
+        self, chunk_steps: int, own: float, forced: NDArray[np.float32] | None, *, traces: bool, spikes: bool
+    ) -> Options:
+        return Options(
             chunk_steps=chunk_steps,
             own=own,
             forced=forced,
             sample_every=self._sample_every(chunk_steps) if traces else 0,
             capacity=self._expected_spikes() if spikes else 0,
         )
-        return [function(record) for record in records]
 
     def device_setting(self, condition: int, chunk_steps: int) -> cuda.Setting:
         """Say what trials of a condition on the device have in common, for chunks of up to `chunk_steps`; needs a device."""

@@ -27,7 +27,14 @@ def curve(training: Training) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name != "seconds"} for row in training.curve]
 
 
-@pytest.mark.parametrize("config", [{"rule": "ridge", "ridge": FEW}, {"rule": "rls", "rls": {"loops": 1}}], ids=["ridge", "rls"])
+CONFIGS: dict[str, dict[str, Any]] = {
+    "ridge, shared": {"rule": "ridge", "ridge": {"forcing": [0.5], "trials": 2, "gram": "shared"}},
+    "ridge, gathered": {"rule": "ridge", "ridge": {**FEW, "gram": "gathered"}},
+    "rls": {"rule": "rls", "rls": {"loops": 1}},
+}
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_training_equals_the_cpu(config: dict[str, Any], one_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lif, "BLOCK", 64)  # small blocks are faster on the host
     expected, found = train(None, **config), train(one_device, **config)
@@ -76,3 +83,24 @@ def test_evaluation_equals_the_cpu(one_device: Any, monkeypatch: pytest.MonkeyPa
     assert len(expected.spike_neuron) > 500
     for name, values in fields_of(expected).items():
         np.testing.assert_array_equal(fields_of(found)[name], values, err_msg=name)
+
+
+def ridge_loops(device: Any, state: Any, loops: range) -> Any:
+    """Run loops of ridge with gathered traces from a state; returns the new state."""
+    section = TrainConfig.model_validate({"rule": "ridge", "ridge": {**FEW, "gram": "gathered"}})
+    rule = make_training(tiny_network(), tiny_targets(), section, 1, device=device).rule
+    if state is not None:
+        rule.restore(state)
+    for index in loops:
+        rule.loop(index)
+    return {name: np.array(values) for name, values in rule.state().items()}
+
+
+def test_ridge_goes_on_where_it_was_on_another_device(one_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lif, "BLOCK", 64)
+    expected = ridge_loops(None, None, range(2))
+    for first, second in ((one_device, None), (None, one_device)):
+        found = ridge_loops(second, ridge_loops(first, None, range(1)), range(1, 2))
+        assert found.keys() == expected.keys()
+        for name, values in expected.items():
+            np.testing.assert_array_equal(found[name], values, err_msg=name, strict=True)

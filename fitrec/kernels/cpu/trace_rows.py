@@ -1,4 +1,4 @@
-"""Presynaptic traces kept one row per neuron, in 16 or 32 bits, and gathered for the regressions."""
+"""Presynaptic traces kept one row per neuron, in 16 or 32 bits."""
 
 import numpy as np
 from numba import njit
@@ -37,36 +37,3 @@ def keep_trial(
             per_step = np.float32(LEVELS) / largest if largest > 0 else np.float32(0)
             for t in range(n_bins):
                 kept[i, t] = np.rint(trace[t, i] * per_step) if rounded else trace[t, i]
-
-
-@njit(cache=True, nogil=True)
-def gather(
-    kept: NDArray[np.uint16 | np.float32],
-    scale: NDArray[np.float32],
-    root_weight: NDArray[np.float32],
-    columns: NDArray[np.int64],
-    first: int,
-    out: NDArray[np.float32],
-) -> None:
-    """Rows of some neurons over some trials, each trial times the root of its weight.
-
-    Parameters
-    ----------
-    kept : (neuron, trial, time) uint16 or float32
-    scale : (neuron, trial) float32
-    root_weight : (trial,) float32
-    columns : (input,) int64
-        The neurons.
-    first : int
-        First trial; as many follow as `out` has room for.
-    out : (input, trials x time) float32
-
-    """
-    n_bins = kept.shape[2]
-    for i in range(len(columns)):
-        for k in range(out.shape[1] // n_bins):
-            source = kept[columns[i], first + k]
-            factor = scale[columns[i], first + k] * root_weight[first + k]
-            row = out[i, k * n_bins : (k + 1) * n_bins]
-            for t in range(n_bins):
-                row[t] = np.float32(source[t]) * factor

@@ -26,11 +26,14 @@ class Device(Protocol):
         cupy or numpy: the module whose arrays live on the device.
     out_of_memory : exception class
         What making an array raises when there is no memory for it.
+    shared_bytes : int
+        Shared memory that one block can have.
 
     """
 
     name: str
     xp: Any
+    shared_bytes: int
     out_of_memory: type[Exception]
 
     def asarray(self, host: NDArray[Any]) -> Any:
@@ -130,6 +133,7 @@ class CudaDevice:
         self._device = cupy.cuda.Device(number)
         self._device.use()
         properties = cupy.cuda.runtime.getDeviceProperties(number)
+        self.shared_bytes = int(properties["sharedMemPerBlockOptin"])
         self._multiprocessors = int(properties["multiProcessorCount"])
         self.name = f"cuda:{number} ({properties['name'].decode()})"
 
@@ -169,16 +173,13 @@ class CudaDevice:
         return int(free) + int(self.xp.get_default_memory_pool().free_bytes())
 
 
-_MOST_STATIC_SHARED = 48 * 1024  # bytes; more must be asked for
-
-
 @cache
 def _function(number: int, module: str, kernel: str, shared: int) -> Any:
     """Compiled kernel on device `number`, which is the current one."""
     from cupy_backends.cuda.api import driver
 
     function = _module(number, module).get_function(kernel)
-    if shared > _MOST_STATIC_SHARED:
+    if shared:  # what a kernel takes besides counts too: beyond 48 KB it must be asked for
         driver.funcSetAttribute(function.ptr, driver.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared)
     return function
 

@@ -37,14 +37,16 @@ class HostDevice:
         How many blocks of a cooperative launch it claims to hold.
     memory : int
         Bytes it claims to have free.
+    shared_bytes : int
+        Bytes of shared memory it claims that a block can have.
 
     """
 
-    def __init__(self, *, reverse: bool = False, blocks: int = 3, memory: int = 2**40) -> None:
+    def __init__(self, *, reverse: bool = False, blocks: int = 3, memory: int = 2**40, shared_bytes: int = 99 * 1024) -> None:
         self.name = "host shim"
         self.xp: Any = np
         self.out_of_memory: type[Exception] = MemoryError
-        self.reverse, self.blocks, self.memory = reverse, blocks, memory
+        self.reverse, self.blocks, self.memory, self.shared_bytes = reverse, blocks, memory, shared_bytes
 
     def asarray(self, host: NDArray[Any]) -> NDArray[Any]:
         return np.array(host, order="C")

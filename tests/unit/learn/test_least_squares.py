@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fitrec.errors import TrainingError
-from fitrec.learn.gathered_traces import GatheredTraces
+from fitrec.learn.gathered_traces import GatheredTraces, HostTraces
 from fitrec.learn.least_squares import Penalties, Statistics, solve
 from fitrec.learn.shared_gram import SharedGram
 
@@ -31,7 +31,9 @@ class Data:
     def empty(self, form: str, slots: int = 8) -> Statistics:
         n_conditions, _, n_bins, n_pool = self.traces.shape
         sizes = (n_conditions, n_bins, n_pool, self.ff_traces.shape[3])
-        return SharedGram(*sizes) if form == "shared" else GatheredTraces(*sizes, slots, 16 if form == "gathered16" else 32)
+        if form == "shared":
+            return SharedGram(*sizes)
+        return GatheredTraces(HostTraces(*sizes[:3], slots, 16 if form == "gathered16" else 32), *sizes, slots)
 
     def add_to(self, statistics: Statistics, threads: int | None = 1) -> Statistics:
         for c in range(len(self.traces)):

@@ -1,0 +1,142 @@
+"""Drives ``ridge.cu``: traces kept on the device, and the regressions of all neurons on them."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.kernels.cpu.ridge import Eliminated, Regressions
+from fitrec.kernels.cuda.arguments import pack
+from fitrec.kernels.cuda.device import Device, memory_error, require_memory
+
+BLOCK = 256
+_STATIC_SHARED = 17 * 1024  # bytes that ridge_solve takes besides
+_WHAT, _REMEDY = "keeping the traces of ridge", "lower train.ridge.memory_gb"
+
+
+class _Traces(NamedTuple):
+    kept: Any
+    scale: Any
+    root_weight: Any
+    n_conditions: np.int32
+    n_pool: np.int32
+    slots: np.int32
+    used: np.int32
+    n_bins: np.int32
+    is_float: np.int32
+
+
+class _Eliminated(NamedTuple):
+    reduction: Any
+    moment: Any
+    n_columns: np.int32
+
+
+class _Regressions(NamedTuple):
+    target: Any
+    inputs: Any
+    initial: Any
+    n_neurons: np.int32
+    n_inputs: np.int32
+    n_exc: np.int32
+    diagonal: np.float32
+    same_kind: np.float32
+
+
+def kept_bytes(n_conditions: int, n_bins: int, n_pool: int, slots: int, bits: int) -> int:
+    """Device memory that kept traces take."""
+    return n_conditions * n_pool * slots * (bits // 8 * n_bins + 4)
+
+
+class DeviceTraces:
+    """Traces of the pool's neurons; the twin of `learn.gathered_traces.HostTraces`.
+
+    Parameters
+    ----------
+    pool : (pool,) int32
+        Neurons of the pool, among all whose traces `keep` is given.
+
+    Raises
+    ------
+    DeviceError
+        If the device has too little memory.
+
+    """
+
+    on_device = True
+
+    def __init__(self, device: Device, n_conditions: int, n_bins: int, pool: NDArray[np.int32], slots: int, bits: int) -> None:
+        needed, xp = kept_bytes(n_conditions, n_bins, len(pool), slots, bits), device.xp
+        require_memory(device, needed, _WHAT, _REMEDY)
+        self._device, self._pool = device, device.asarray(pool.astype(np.int32))
+        shape = (n_conditions, len(pool), slots)
+        try:
+            self._kept = xp.empty((*shape, n_bins), np.uint16 if bits == 16 else np.float32)
+            self._scale = xp.empty(shape, np.float32)
+        except device.out_of_memory as error:
+            raise memory_error(device, needed, _WHAT, _REMEDY) from error
+        self._energy = xp.zeros(len(pool))
+
+    def keep(self, condition: int, slot: int, trace: Any, threads: int | None) -> NDArray[np.float64]:
+        """Keep one trial's traces, (time, neuron) float32 on the device; returns the sum of each neuron's squares."""
+        n_pool, slots, n_bins = self._kept.shape[1:]
+        numbers = (trace.shape[1], n_pool, slots, n_bins, self._kept.dtype.itemsize == 4, condition, slot)
+        n, *others = (np.int32(number) for number in numbers)
+        args = (trace, n, self._pool, self._kept, self._scale, self._energy, *others)
+        self._device.launch("ridge", "ridge_keep", -(-n_pool // BLOCK), BLOCK, args)
+        return self._device.to_host(self._energy)
+
+    def cross(self, root_weight: NDArray[np.float32], weighted: NDArray[np.float32], threads: int | None) -> NDArray[np.float32]:
+        """Products with feed-forward traces: (condition, sample, ff) -> (condition, pool, ff); see `HostTraces.cross`."""
+        n_conditions, n_pool = self._scale.shape[:2]
+        n_ff, traces = weighted.shape[2], self._struct(root_weight)
+        out = np.zeros((n_conditions, n_pool, n_ff), np.float32)
+        for c in range(n_conditions if n_ff else 0):
+            on_device = self._device.xp.zeros((n_pool, n_ff), np.float32)
+            args = (pack(traces), np.int32(c), self._device.asarray(weighted[c]), on_device, np.int32(n_ff))
+            grid = min(-(-n_pool // 64) * -(-n_ff // 64), 65_535)
+            self._device.launch("ridge", "ridge_cross", grid, BLOCK, args)
+            out[c] = self._device.to_host(on_device)
+        return out
+
+    def solve(
+        self, root_weight: NDArray[np.float32], eliminated: Eliminated, problems: Regressions, threads: int | None
+    ) -> NDArray[np.float32]:
+        """Solve every neuron's problem; see `kernels.cpu.ridge.solve`. Returns (neuron, input) float32 on the host."""
+        put = self._device.asarray
+        n_neurons, n = problems.inputs.shape
+        traces = self._struct(root_weight)
+        columns = _Eliminated(put(eliminated.reduction), put(eliminated.moment), np.int32(eliminated.reduction.shape[1]))
+        given = _Regressions(
+            put(problems.target),
+            put(problems.inputs),
+            put(problems.initial),
+            np.int32(n_neurons),
+            np.int32(n),
+            problems.n_exc,
+            problems.diagonal,
+            problems.same_kind,
+        )
+        weights = self._device.xp.zeros((n_neurons, n), np.float32)
+        floats = n * (n | 1) + 3 * n
+        shared = 4 * floats if 4 * floats + _STATIC_SHARED <= self._device.shared_bytes else 0
+        grid = min(n_neurons, self._device.resident_blocks("ridge", "ridge_solve", BLOCK, shared))
+        scratch = self._device.xp.zeros(0 if shared else grid * floats, np.float32)
+        args = (*map(pack, (traces, columns, given)), weights, scratch, np.int32(floats), np.int32(shared > 0))
+        self._device.launch("ridge", "ridge_solve", grid, BLOCK, args, shared=shared)
+        return self._device.to_host(weights)
+
+    def arrays(self, used: int) -> dict[str, NDArray[Any]]:
+        """Return what is kept in the first slots, as the host keeps it."""
+        return {"kept": self._device.to_host(self._kept[:, :, :used]), "scale": self._device.to_host(self._scale[:, :, :used])}
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Take over what was kept."""
+        used = arrays["scale"].shape[2]
+        self._kept[:, :, :used] = self._device.asarray(arrays["kept"])
+        self._scale[:, :, :used] = self._device.asarray(arrays["scale"])
+
+    def _struct(self, root_weight: NDArray[np.float32]) -> _Traces:
+        n_conditions, n_pool, slots, n_bins = self._kept.shape
+        numbers = (n_conditions, n_pool, slots, root_weight.shape[1], n_bins, self._kept.dtype.itemsize == 4)
+        return _Traces(self._kept, self._scale, self._device.asarray(root_weight), *(np.int32(number) for number in numbers))

@@ -1,0 +1,114 @@
+"""Ridge on the device equals numba's, bit for bit: what is kept of the traces, and every neuron's weights."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fitrec.kernels.cpu.ridge import Eliminated, Regressions
+from fitrec.kernels.cuda.ridge import DeviceTraces
+from fitrec.learn.gathered_traces import HostTraces
+
+F = np.float32
+N_ALL = 90  # neurons, of which every third is no input
+
+
+class Pair:
+    """The same traces on the host and on a device."""
+
+    def __init__(self, device: Any, n_bins: int, trials: int, bits: int, n_conditions: int = 2, slots: int = 0) -> None:
+        rng = np.random.default_rng(n_bins)
+        self.pool = np.flatnonzero(np.arange(N_ALL) % 3).astype(np.int32)
+        sizes = (n_conditions, n_bins)
+        self.host = HostTraces(*sizes, len(self.pool), slots or trials, bits)
+        self.found = DeviceTraces(device, *sizes, self.pool, slots or trials, bits)
+        for c in range(n_conditions):
+            for slot in range(trials):
+                trace = (rng.gamma(0.8, 6e-3, (n_bins, N_ALL)) * (rng.random(N_ALL) < 0.9)).astype(F)
+                energy = self.host.keep(c, slot, np.ascontiguousarray(trace[:, self.pool]), 1)
+                np.testing.assert_array_equal(self.found.keep(c, slot, device.asarray(trace), 1), energy)
+        self.root_weight = np.sqrt(rng.uniform(0.2, 1.0, (n_conditions, trials))).astype(F)
+        self.n_bins, self.trials, self.rng = n_bins, trials, rng
+
+    def problems(self, n_neurons: int, n_inputs: int, n_exc: int) -> Regressions:
+        inputs = np.stack([self.rng.permutation(len(self.pool))[:n_inputs] for _ in range(n_neurons)]).astype(np.int32)
+        target = self.rng.normal(0.1, 0.3, (len(self.root_weight), self.n_bins, n_neurons))
+        initial = self.rng.normal(0, 0.5, inputs.shape).astype(F)
+        return Regressions(target, inputs, initial, np.int32(n_exc), F(3e-4), F(1e-4))
+
+    def assert_same_solution(self, problems: Regressions, n_columns: int = 0) -> np.ndarray:
+        reduction = self.rng.normal(0, 1e-3, (len(self.pool), n_columns)).astype(F)
+        moment = self.rng.normal(0, 1e-2, (len(problems.inputs), n_columns)).astype(F)
+        arguments = (self.root_weight, Eliminated(reduction, moment), problems, 1)
+        expected = self.host.solve(*arguments)
+        np.testing.assert_array_equal(self.found.solve(*arguments), expected, strict=True)
+        return expected
+
+
+@pytest.mark.parametrize(
+    ("n_bins", "trials", "bits", "n_neurons", "n_inputs", "n_exc", "n_columns"),
+    [
+        (7, 1, 16, 2, 1, 1, 0),
+        (30, 3, 16, 5, 12, 7, 0),
+        (31, 9, 32, 2, 17, 8, 3),  # pieces end within a trial
+        (70, 4, 16, 4, 33, 20, 40),
+        (40, 3, 16, 1, 60, 30, 0),
+    ],
+)
+def test_equals_numba(
+    n_bins: int, trials: int, bits: int, n_neurons: int, n_inputs: int, n_exc: int, n_columns: int, device: Any
+) -> None:
+    pair = Pair(device, n_bins, trials, bits)
+    weights = pair.assert_same_solution(pair.problems(n_neurons, n_inputs, n_exc), n_columns)
+    assert np.isfinite(weights).all()
+    assert np.ptp(weights) > 0.1
+
+
+def test_tiles_and_a_matrix_too_large_for_shared_memory(one_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More inputs than the 64 of a tile; once in shared, once in global memory, more neurons than blocks."""
+    monkeypatch.setitem(globals(), "N_ALL", 220)
+    pair = Pair(one_device, 25, 2, 16, n_conditions=1)
+    problems = pair.problems(5, 135, 70)
+    pair.assert_same_solution(problems, 4)
+    monkeypatch.setattr(one_device, "shared_bytes", 48 * 1024)
+    pair.assert_same_solution(problems, 4)
+
+
+def test_products_with_feed_forward_traces(device: Any) -> None:
+    pair = Pair(device, 30, 9, 16)
+    for n_ff in (0, 3, 70):
+        weighted = pair.rng.gamma(0.8, 6e-3, (2, 270, n_ff)).astype(F)
+        expected = pair.host.cross(pair.root_weight, weighted, 1)
+        np.testing.assert_array_equal(pair.found.cross(pair.root_weight, weighted, 1), expected, strict=True)
+
+
+@pytest.mark.parametrize("bits", [16, 32])
+def test_kept_traces_go_to_the_host_and_back(bits: int, device: Any) -> None:
+    pair = Pair(device, 33, 3, bits, slots=5)
+    kept = pair.found.arrays(3)
+    for name, values in pair.host.arrays(3).items():
+        np.testing.assert_array_equal(kept[name], values, err_msg=name, strict=True)
+    other = DeviceTraces(device, 2, 33, pair.pool, 4, bits)
+    other.restore(kept)
+    for name, values in kept.items():
+        np.testing.assert_array_equal(other.arrays(3)[name], values, err_msg=name, strict=True)
+
+
+def test_a_problem_without_a_solution_gets_nan(device: Any) -> None:
+    """The second of three neurons, whose target is NaN; and all, where the matrix has no Cholesky factor."""
+    pair = Pair(device, 20, 3, 16)
+    problems = pair.problems(3, 14, 7)
+    problems.target[0, 3, 1] = np.nan
+    weights = pair.assert_same_solution(problems)
+    np.testing.assert_array_equal(np.isnan(weights), np.arange(3)[:, None] * np.ones(14) == 1)
+    assert np.isnan(pair.assert_same_solution(problems._replace(diagonal=F(-1)))).all()
+
+
+def test_traces_that_do_not_fit_are_refused() -> None:
+    from fitrec.errors import DeviceError
+    from tests.cuda.host.device import HostDevice
+
+    with pytest.raises(
+        DeviceError, match=r"keeping the traces of ridge needs .* GB on host shim.*memory_gb, or use --device cpu"
+    ):
+        DeviceTraces(HostDevice(memory=1000), 2, 30, np.arange(60, dtype=np.int32), 3, 16)
