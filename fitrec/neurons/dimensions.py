@@ -67,7 +67,7 @@ def _same(
         return b if a is None else a
     raise ModelError(
         f"{what} must have the same unit, but {as_text(left)!r} has {a} and {as_text(right)!r} has {b}: multiply the "
-        f"latter by something in {a / b}, or correct the unit of a parameter",
+        f"latter by something in {a / b}, or correct the unit of what is in them",
         place.line,
         place.column,
     )
