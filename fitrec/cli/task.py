@@ -1,14 +1,13 @@
-"""``fitrec task``: one command per published task."""
+"""``fitrec task``: one command per published task; those of e-prop."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from fitrec.cli import options
-from fitrec.cli.console import progress
+from fitrec.cli import gradient_tasks, options
+from fitrec.cli.gradient_tasks import report
 from fitrec.tasks import names
 
 EXAMPLES = """\b
@@ -18,6 +17,8 @@ EXAMPLES
   fitrec task eprop-regression --rule e-prop-plus --steps 1000 --iterations 200
   fitrec task eprop-classification --rule e-prop --batch-size 32 --iterations 200
   fitrec task eprop-classification --surrogate arctan --feedback symmetric
+  fitrec task ei-decision --json decision.json
+  fitrec task nmnist --data path/to/N-MNIST
 """
 _OPTIONS = (
     click.option("--rule", type=click.Choice(names.RULES), help="Learning rule.  [default: that of the model, or e-prop]"),
@@ -45,7 +46,7 @@ _OPTIONS = (
 
 @click.group(epilog=EXAMPLES)
 def command() -> None:
-    """Run a published task in its published set-up: same draws, same order, same losses."""
+    """Run a published task: those of e-prop with the same draws, order and losses, others in their published set-up."""
 
 
 def _shared(of: Callable[..., None]) -> Callable[..., None]:
@@ -75,21 +76,10 @@ def eprop_classification(**given: Any) -> None:
 
 
 def _run(task: str, *, json_file: Path | None, **given: Any) -> None:
-    from fitrec.bench.report import circumstances
-    from fitrec.stages.train_progress import Status
     from fitrec.tasks.eprop import Request, run
 
-    with progress() as show:
+    report(lambda follow: run(task, Request(**given), follow), given["iterations"], json_file, threads=1)
 
-        def follow(iteration: int, loss: float) -> None:
-            if show is not None:
-                total = given["iterations"]
-                show(Status(done=iteration / total, text=f"iteration {iteration} of {total}, loss {loss:.6g}"))
 
-        figures = run(task, Request(**given), follow)
-    whole = {**figures, **circumstances(device="cpu", threads=1)}
-    click.echo(json.dumps(whole, indent=2, ensure_ascii=False))
-    if json_file is not None:
-        from fitrec.store import write_json
-
-        write_json(json_file, whole)
+for _task in gradient_tasks.COMMANDS:
+    command.add_command(_task)

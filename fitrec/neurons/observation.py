@@ -76,6 +76,18 @@ def observe_count(model: Model) -> Model:
     return _added(model, {COUNT: ""}, {}, "count = count + z")
 
 
+def observe(model: Model, name: str, unit: str, expression: str) -> Model:
+    """Add a state that is an expression of the model's variables, as they are before a spike resets them.
+
+    Raises
+    ------
+    ModelError
+        If the model uses the name, or the expression cannot be used.
+
+    """
+    return _added(model, {name: unit}, {}, f"{name} = {expression}")
+
+
 def _added(model: Model, states: dict[str, str], parameters: dict[str, float], statements: str) -> Model:
     taken = set(dimensions(model)) | {s.target for s in (*model.update, *model.observe, *model.reset)}
     for name in (*states, *parameters):

@@ -13,6 +13,10 @@ OPTIMIZERS = ("sgd", "adam")
 PRECISIONS = ("float32", "float64")
 SURROGATES = ("piecewise_linear", "exponential", "fast_sigmoid", "arctan")
 FEEDBACKS = ("random", "symmetric", "adaptive")
+# Tasks with compiled neurons.
+GRADIENT_RULES = ("local-adjoint", "pp-prop", "d-rtrl")
+DALE = ("clip", "exponential", "softplus", "none")
+NMNIST_MODELS = ("alif", "lif_psc_delta", "lif_psc_delta_adapt")
 
 
 def rule_of(model: str) -> str:

@@ -1,0 +1,123 @@
+"""The commands of ``fitrec task`` that train networks of compiled neurons."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fitrec.cli import options
+from fitrec.cli.console import progress
+from fitrec.tasks import names
+
+_SHARED = (
+    click.option("--rule", type=click.Choice(names.GRADIENT_RULES), default="local-adjoint", show_default=True),
+    click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help="Of Adam.  [default: that of the task]"),
+    click.option(
+        "--trace-ms",
+        type=click.FloatRange(min=0, min_open=True),
+        help="Time constant of the traces of pp-prop.  [default: tau_m]",
+    ),
+    click.option("--precision", type=click.Choice(names.PRECISIONS), default="float32", show_default=True),
+    options.threads,
+    click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True),
+    click.option("--json", "json_file", type=options.PATH, help="Write the figures into this file."),
+)
+
+
+def _shared(of: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_SHARED):
+        of = option(of)
+    return of
+
+
+@click.command("ei-decision")
+@_shared
+@click.option("--iterations", type=click.IntRange(min=1), default=300, show_default=True, help="Most batches to train with.")
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), default=128, show_default=True, help="Trials per batch, always new ones."
+)
+@click.option(
+    "--stop-at",
+    type=click.FloatRange(0, 1),
+    default=0.9,
+    show_default=True,
+    help="Stop when the running mean of the accuracy reaches this.",
+)
+@click.option("--neurons", type=click.IntRange(min=10), default=800, show_default=True, help="A fifth of them is inhibitory.")
+@click.option("--dale", type=click.Choice(names.DALE), default="clip", show_default=True, help="How synapses keep their signs.")
+def ei_decision(**given: Any) -> None:
+    """Evidence accumulation by 800 neurons with conductances, excitatory and inhibitory (Wang et al. 2026).
+
+    Seven cues come from the left or the right, and after a delay of 1 s the network tells which side had more.
+    """
+    from fitrec.tasks.ei_decision import Request, run
+
+    _run(lambda request, follow: run(request, follow), Request, given)
+
+
+@click.command("nmnist")
+@_shared
+@click.option(
+    "--data", type=options.PATH, help="Folder of N-MNIST, with Train/ and Test/.  [default: the 300 files of nmnist_small]"
+)
+@click.option("--model", type=click.Choice(names.NMNIST_MODELS), default="alif", show_default=True, help="Neuron model.")
+@click.option(
+    "--iterations", type=click.IntRange(min=1), default=20, show_default=True, help="Passes through the training samples."
+)
+@click.option("--batch-size", type=click.IntRange(min=1), default=10, show_default=True, help="Samples per update.")
+@click.option("--neurons", type=click.IntRange(min=1), default=150, show_default=True)
+@click.option("--feedback", type=click.Choice(names.FEEDBACKS), default="symmetric", show_default=True)
+@click.option("--c-reg", type=click.FloatRange(min=0), help="Strength of the firing-rate regularisation, per Hz^2.")
+@click.option("--target-rate-hz", type=click.FloatRange(min=0), help="Rate it regularises towards.")
+@click.option(
+    "--validate",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Test with the last of the training samples, this many, and leave the test samples alone: for choosing settings.",
+)
+def nmnist(data: Path | None, **given: Any) -> None:
+    """Handwritten digits from the events of a camera (Orchard et al. 2015), learned by a recurrent network.
+
+    The test samples are classified once, after the last pass.
+    """
+    from fitrec.datasets import locate
+    from fitrec.tasks.nmnist import Request, run
+
+    folder = locate("nmnist_small") if data is None else data
+    _run(lambda request, follow: run(folder, request, follow), Request, given)
+
+
+def _run(run: Callable[..., dict[str, Any]], request: type, given: dict[str, Any]) -> None:
+    from fitrec.simulate.threads import available_threads
+
+    json_file = given.pop("json_file")
+    wanted = request(**{key: value for key, value in given.items() if value is not None})
+    report(lambda follow: run(wanted, follow), given["iterations"], json_file, threads=given["threads"] or available_threads())
+
+
+def report(
+    run: Callable[[Callable[[int, float], None]], dict[str, Any]], iterations: int, json_file: Path | None, *, threads: int
+) -> None:
+    """Run a task, show its progress, print its figures and write them."""
+    from fitrec.bench.report import circumstances
+    from fitrec.stages.train_progress import Status
+
+    with progress() as show:
+
+        def follow(iteration: int, loss: float) -> None:
+            if show is not None:
+                show(Status(done=iteration / iterations, text=f"iteration {iteration} of {iterations}, loss {loss:.6g}"))
+
+        figures = run(follow)
+    whole = {**figures, **circumstances(device="cpu", threads=threads)}
+    click.echo(json.dumps(whole, indent=2, ensure_ascii=False))
+    if json_file is not None:
+        from fitrec.store import write_json
+
+        write_json(json_file, whole)
+
+
+COMMANDS = (ei_decision, nmnist)
