@@ -21,13 +21,17 @@ _dt = click.option(
 )
 
 
-@click.group(epilog=EXAMPLES)
-def command() -> None:
-    """Look at a neuron model: one of the library, or a YAML file of your own (docs/models.md).
+# From the files' names, so that the help needs no numerics.
+_LIBRARY = sorted(path.stem for path in (Path(__file__).parents[1] / "neurons" / "library").glob("*.yaml"))
+_HELP = f"""Look at a neuron model: one of the library, or a YAML file of your own (docs/models.md).
 
-    The library: alif, coba, gif, gif_coba, lif, lif_psc_delta, lif_psc_delta_adapt, lif_psc_exp, eprop_iaf, eprop_iaf_adapt,
-    eprop_iaf_psc_delta, eprop_iaf_psc_delta_adapt, eprop_iaf_bsshslm_2020, eprop_iaf_adapt_bsshslm_2020.
-    """
+The library: {", ".join(_LIBRARY)}.
+"""
+
+
+@click.group(epilog=EXAMPLES, help=_HELP)
+def command() -> None:
+    """Look at a neuron model."""
 
 
 @command.command("show")

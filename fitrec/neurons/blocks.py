@@ -14,10 +14,11 @@ from fitrec.neurons.derive import PSI, Derivatives, Jacobian, derive
 from fitrec.neurons.expression import Expression, Number, Place
 from fitrec.neurons.lower import Constants, Instruction, Lowering
 from fitrec.neurons.model import DT, SPIKE, Model
-from fitrec.neurons.program import PRESENT_SPIKE, THRESHOLD
+from fitrec.neurons.program import MARK, PRESENT_SPIKE, THRESHOLD
 from fitrec.neurons.surrogate import surrogate_expression
 
-_FLAGS = ("spiking", "blocked")
+_WAIT, _SPIKING, _BLOCKED = (stem + MARK for stem in ("wait", "spiking", "blocked"))
+_FLAGS = (_SPIKING, _BLOCKED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +121,7 @@ def _lower_step(model: Model, derivatives: Derivatives, constants: Constants) ->
     """Lower the step itself; registers of flags, psi and all definitions stay known for the derivatives."""
     program = derivatives.program
     registers = {s: f"h{i}" for i, s in enumerate(program.states)} | {c: f"x{i}" for i, c in enumerate(program.currents)}
-    registers |= {SPIKE: "last", "wait": "wait"}
+    registers |= {SPIKE: "last", _WAIT: "wait"}
     code = Lowering(constants, registers)
     outputs, filters = [], 0
     for i, port in enumerate(model.ports):
@@ -130,17 +131,15 @@ def _lower_step(model: Model, derivatives: Derivatives, constants: Constants) ->
             code.registers[port.name] = code.emit("fma", constants.name(decay), f"f{filters}", f"p{i}")
             outputs.append((f"f{filters}", code.registers[port.name]))
             filters += 1
-    waiting = name("wait")
+    waiting = name(_WAIT)
     if model.refractory is not None:
-        code.define("blocked", call("gt", waiting, ZERO))
+        code.define(_BLOCKED, call("gt", waiting, ZERO))
     for d in program.before:
         value = code.lower(d.expression)
-        code.registers[d.name] = (
-            code.emit("select", code.registers["blocked"], code.registers[d.held], value) if d.held else value
-        )
-    fired = code.define("spiking", call("gt" if model.strict else "ge", name(THRESHOLD), ZERO))
+        code.registers[d.name] = code.emit("select", code.registers[_BLOCKED], code.registers[d.held], value) if d.held else value
+    fired = code.define(_SPIKING, call("gt" if model.strict else "ge", name(THRESHOLD), ZERO))
     if model.refractory is not None:
-        fired = code.registers["spiking"] = code.emit("select", code.registers["blocked"], constants.name(ZERO), fired)
+        fired = code.registers[_SPIKING] = code.emit("select", code.registers[_BLOCKED], constants.name(ZERO), fired)
         steps = call("max", ZERO, call("round", model.refractory.steps))
         fewer = call("max", ZERO, subtract(waiting, ONE))
         outputs.append(("wait", code.emit("select", fired, constants.name(steps), code.lower(fewer))))
@@ -161,7 +160,7 @@ def _entries(model: Model, derivatives: Derivatives, step: Lowering) -> dict[str
     psi = step.define(PSI, surrogate_expression(model.surrogate, name(THRESHOLD)))
     if model.refractory is not None:
         lead = Number(float(model.refractory.surrogate_lead), Place(0, 0))
-        off = step.lower(call("gt", name("wait"), lead))
+        off = step.lower(call("gt", name(_WAIT), lead))
         step.registers[PSI] = step.emit("select", off, step.constants.name(ZERO), psi)
     for d in derivatives.definitions:
         step.define(d.name, d.expression)
@@ -170,8 +169,8 @@ def _entries(model: Model, derivatives: Derivatives, step: Lowering) -> dict[str
         found = [step.lower(e) for e in by_case]
         result = found[0]
         if len(found) == 3 and found[2] != found[0]:
-            result = step.emit("select", step.registers["blocked"], found[2], found[0])
-        return result if found[1] == found[0] else step.emit("select", step.registers["spiking"], found[1], result)
+            result = step.emit("select", step.registers[_BLOCKED], found[2], found[0])
+        return result if found[1] == found[0] else step.emit("select", step.registers[_SPIKING], found[1], result)
 
     jacobians = list(derivatives.jacobian.values())
 
@@ -255,8 +254,8 @@ class _Replay:
         mode = step.find("sub", *(step.registers.get(f, "") for f in _FLAGS))
         if mode in kept:
             zero = constants.name(ZERO)
-            self.known[step.registers["spiking"]] = self.code.emit("gt", kept[mode], zero)
-            self.known[step.registers["blocked"]] = self.code.emit("gt", zero, kept[mode])
+            self.known[step.registers[_SPIKING]] = self.code.emit("gt", kept[mode], zero)
+            self.known[step.registers[_BLOCKED]] = self.code.emit("gt", zero, kept[mode])
 
     def value(self, register: str) -> str:
         """Return the register here that holds what `register` held in the step."""

@@ -25,7 +25,7 @@ from fitrec.neurons.source import suggestion
 from fitrec.neurons.units import NUMBER, TIME, Dimension, parse_unit
 
 _SMALL_DT_MS = 1e-3  # a model must have finite constants at some step; which step it will run at is not known yet
-_RESERVED = {DT, SPIKE, DETACH, *SMOOTH, *KINKED, "wait", "blocked", "spiking"}  # the last three are the compiler's
+_RESERVED = {DT, SPIKE, DETACH, *SMOOTH, *KINKED}
 
 
 def check(model: Model, written: Mapping[str, Dimension] | None = None) -> None:

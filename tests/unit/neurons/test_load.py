@@ -1,8 +1,10 @@
+import re
 from pathlib import Path
 
 import pytest
 
 from fitrec.errors import MissingFileError, ModelError
+from fitrec.neurons.blocks import make_blocks
 from fitrec.neurons.load import (
     library_model,
     library_names,
@@ -198,3 +200,11 @@ def test_another_surrogate() -> None:
     assert with_surrogate(library_model("lif"), "arctan").surrogate.kind == "arctan"
     with pytest.raises(ModelError, match="arctan"):
         with_surrogate(library_model("lif"), "arctn")
+
+
+def test_names_that_the_compiler_uses_itself_are_free() -> None:
+    renamed = MODEL
+    for old, new in {"v": "wait", "c": "last", "I": "spiking", "slow": "blocked", "drive": "psi", "tau_m": "width"}.items():
+        renamed = re.sub(rf"\b{old}\b", new, renamed)
+    ours, plain = (make_blocks(parse_model(text, "mine")) for text in (renamed, MODEL))
+    assert (ours.step, ours.recorded_step, ours.adjoint) == (plain.step, plain.recorded_step, plain.adjoint)
