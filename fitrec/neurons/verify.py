@@ -59,7 +59,10 @@ def verify(model: Model, dt_ms: float, seed: int = 0) -> list[Finding]:
                 worst, where = deviation.max(), f"d{derivatives.rows[row]}/d{variables[column]}, {case}"
         ok = bool(worst <= TOLERANCE)
         text = f"derivatives by {what} ({', '.join(variables)}): within {worst:.1e} of finite differences"
-        findings.append(Finding(ok, text if ok else f"{text}, but {TOLERANCE:g} is wanted; worst {where}"))
+        text += "" if ok else f", but {TOLERANCE:g} is wanted; worst {where}"
+        dead = untrainable_ports(derivatives) if what == "ports" else ()
+        text += f"; all are 0 by {', '.join(dead)}: synapses that end there cannot be trained" if dead else ""
+        findings.append(Finding(ok, text))
     return [*findings, stability(model, dt_ms)]
 
 
@@ -137,6 +140,12 @@ def differentiable_parameters(model: Model) -> tuple[str, ...]:
         if any(not is_zero(cell) for j in entries for row in j.parameter for cell in row):
             found.append(parameter.name)
     return tuple(found)
+
+
+def untrainable_ports(derivatives: Derivatives) -> tuple[str, ...]:
+    """Ports whose input reaches no state and no spike by a path with a derivative."""
+    cells = {port: [row[k] for j in derivatives.jacobian.values() for row in j.port] for k, port in enumerate(derivatives.ports)}
+    return tuple(port for port, column in cells.items() if all(is_zero(cell) for cell in column))
 
 
 def _given(model: Model, dt_ms: float) -> dict[str, Any]:

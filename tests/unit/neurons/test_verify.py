@@ -84,3 +84,10 @@ def test_an_unstable_step_is_reported() -> None:
 
 def test_parameters_that_a_gradient_can_reach() -> None:
     assert differentiable_parameters(library_model("lif")) == ("tau_m", "tau_static", "tau_plastic", "v_th", "v_reset")
+
+
+def test_a_port_without_gradient_is_named() -> None:
+    text = library_model("lif").source.replace("+ static *", "+ detach(static) *")
+    findings = verify(parse_model(text, "mine"), 0.1)
+    assert all(f.ok for f in findings)
+    assert "all are 0 by static: synapses that end there cannot be trained" in findings[1].text
