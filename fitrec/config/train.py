@@ -73,7 +73,9 @@ class Rls(Section):
         "slower. 'int16': 16 bits per element, half the memory at the same speed, weights within about 1 % after 10,000 updates.",
     )
     dale: bool = Field(
-        False, description="Keep the weights of E inputs at or above zero and those of I inputs at or below, after each update."
+        False,
+        description="Keep the weights of E inputs at or above zero and those of I inputs at or below, after each update. P does "
+        "not know of it, so the rule has to be slower: a relative penalty of 10 or more.",
     )
     evaluate_every: int = Field(20, ge=1, description="Loops between validations with frozen weights.")
 
