@@ -4,6 +4,7 @@
 works on NumPy arrays, so that all code written against `Device` runs without a GPU.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Protocol
 
@@ -64,6 +65,9 @@ class Device(Protocol):
 
     def free_bytes(self) -> int:
         """Memory that is left for new arrays."""
+
+    def seconds(self, work: Callable[[], object]) -> float:
+        """Call `work`, which starts kernels, and return the seconds from its start to their end by the device's clock; waits."""
 
 
 def memory_error(device: Device, needed: int, what: str, remedy: str) -> DeviceError:
@@ -171,6 +175,15 @@ class CudaDevice:
         """Memory that is left for new arrays, what CuPy's pool holds for reuse included."""
         free, _ = self._device.mem_info
         return int(free) + int(self.xp.get_default_memory_pool().free_bytes())
+
+    def seconds(self, work: Callable[[], object]) -> float:
+        """Return the seconds between two events of the device before and after `work`; see `Device.seconds`."""
+        begin, end = self.xp.cuda.Event(), self.xp.cuda.Event()
+        begin.record()
+        work()
+        end.record()
+        end.synchronize()
+        return 1e-3 * float(self.xp.cuda.get_elapsed_time(begin, end))
 
 
 @cache

@@ -2,33 +2,10 @@
 //
 // A block works on one pool at a time. Elements of a row (of P, q, k, g) are spread over the threads and each is summed in the order
 // of the CPU's vectors; a dot product is one warp's, whose lanes are the CPU's 32 lanes. Nothing here depends on grid or block.
-#include "common.cuh"
+#include "rls.cuh"
 
-#define MAX_BLOCK 256
 #define ROWS 8          // of P, per thread, that share the loads of the held-back updates
 #define LANES 16        // of a block of g
-
-// These structs mirror the NamedTuples of kernels/cuda/rls.py.
-struct State {
-    float* p;        // (pool, input, width)
-    float* weights;  // (neuron, width)
-    float* q;        // (pool, width)
-    float* g;        // (pool, width / 16, rank, 16)
-    float* h;        // (pool, rank)
-};
-
-struct Signals {
-    const int32_t* pre;            // (pool, input - ff)
-    const float *trace, *delta;    // (all neurons,)
-    const float *ff_trace, *ff_delta;
-    const float* bias;             // (neuron,)
-};
-
-struct Sizes {
-    int32_t n_pools, n_neurons, n_inputs, n_ff, width, rank;
-    int32_t pool_size, dale, first_exc, first_inh;
-    int32_t scratch_is_shared, g_is_shared;
-};
 
 // What a block keeps of its pool, in shared memory where it fits.
 struct Scratch {
@@ -43,18 +20,8 @@ __device__ __forceinline__ Scratch divide(float* shared, float* global, const Si
     return {at, at + z.width, at + 2 * z.width, (int*)(at + 3 * z.width), z.g_is_shared ? rest : nullptr};
 }
 
-__device__ __forceinline__ bool finite(float x) { return fabsf(x) <= 0x1.fffffep127f; }
-
 // Place of element j of held-back update i.
 __device__ __forceinline__ int place(const Sizes& z, int j, int i) { return (j / LANES * z.rank + i) * LANES + j % LANES; }
-
-// Sum of a[j] b[j], the same in all lanes of the warp.
-__device__ __forceinline__ float dot(const float* a, const float* b, int width) {
-    float sum = 0.0f;
-    for (int j = threadIdx.x % 32; j < width; j += 32) sum = fmaf(a[j], b[j], sum);
-    for (int other = 16; other; other /= 2) sum += __shfl_xor_sync(FULL_WARP, sum, other);
-    return sum;
-}
 
 // List the inputs that spiked since the last update, in ascending order, and gather the traces of all; returns how many.
 __device__ __forceinline__ int gather(const Signals& s, const Sizes& z, int pool, const Scratch& scratch) {
@@ -123,33 +90,6 @@ __device__ __forceinline__ float* fetch_held(float* g, const Scratch& scratch, c
     return scratch.g;
 }
 
-// The earliest update, and in it the first neuron, that went wrong.
-__device__ __forceinline__ void report(uint64_t* bad, unsigned update, int neuron) {
-    atomicMin((unsigned long long*)bad, (unsigned long long)update << 32 | (unsigned)neuron);
-}
-
-// Learn, a neuron of the pool per warp: w <- w - c e k, then the projection of Dale's law.
-__device__ __forceinline__ void update_weights(
-    const State& state, const Signals& signals, const Sizes& z, int pool, const Scratch& scratch, float c, unsigned update,
-    uint64_t* bad) {
-    const int lane = threadIdx.x % 32, end = min((pool + 1) * z.pool_size, z.n_neurons);
-    for (int neuron = pool * z.pool_size + threadIdx.x / 32; neuron < end; neuron += blockDim.x / 32) {
-        float* weights = state.weights + (size_t)neuron * z.width;
-        const float e = dot(weights, scratch.r, z.width) + signals.bias[neuron];
-        if (!finite(e)) {
-            if (lane == 0) report(bad, update, neuron);
-            continue;
-        }
-        const float factor = -c * e;
-        for (int j = lane; j < z.width; j += 32) {
-            float w = fmaf(factor, scratch.k[j], weights[j]);
-            if (z.dale && z.first_exc <= j && j < z.first_inh) w = w < 0 ? 0.0f : w;
-            if (z.dale && z.first_inh <= j && j < z.n_inputs) w = w > 0 ? 0.0f : w;
-            weights[j] = w;
-        }
-    }
-}
-
 // One update of every pool. `held` are held back so far; when they become `rank`, all are applied. The block's size is a multiple of
 // 32 and at most MAX_BLOCK. `bad` gets the smallest update << 32 | neuron with a negative or infinite r'k or an infinite error.
 extern "C" __global__ void __launch_bounds__(MAX_BLOCK) rls_step(
@@ -182,7 +122,7 @@ extern "C" __global__ void __launch_bounds__(MAX_BLOCK) rls_step(
             continue;
         }
         const float c = 1.0f / (1.0f + rk), root = sqrtf(c);
-        update_weights(state, signals, z, pool, scratch, c, update, bad);
+        update_weights(state, signals, z, pool, scratch.r, scratch.k, c, update, bad);
         for (int j = threadIdx.x; j < z.width; j += blockDim.x) {
             const float value = root * scratch.k[j];
             g[place(z, j, held)] = value;

@@ -12,11 +12,13 @@ from fitrec.kernels.cuda.device import Device, memory_error, require_memory
 MAX_BLOCK = 256
 SHARED_BYTES = 64 * 1024  # per block, so that several fit on a multiprocessor; what does not fit stays in global memory
 _COPIED_BYTES = 2**28  # of P at a time
-_NONE_BAD = np.iinfo(np.int64).max  # any kind of integer holds it
+NONE_BAD = np.iinfo(np.int64).max  # any kind of integer holds it
 _WHAT, _REMEDY = "the state of rls", "take fewer plastic inputs or trained neurons"
 
 
-class _State(NamedTuple):
+class State(NamedTuple):
+    """The kernels' struct of this name, as the next two."""
+
     p: Any
     weights: Any
     q: Any
@@ -24,7 +26,9 @@ class _State(NamedTuple):
     h: Any
 
 
-class _Signals(NamedTuple):
+class Signals(NamedTuple):
+    """What the inputs are at one update."""
+
     pre: Any
     trace: Any
     delta: Any
@@ -33,7 +37,9 @@ class _Signals(NamedTuple):
     bias: Any
 
 
-class _Sizes(NamedTuple):
+class Sizes(NamedTuple):
+    """Sizes and options."""
+
     n_pools: np.int32
     n_neurons: np.int32
     n_inputs: np.int32
@@ -92,7 +98,7 @@ class Learners:
         except device.out_of_memory as error:
             raise memory_error(device, needed, _WHAT, _REMEDY) from error
         self.p[:] = device.asarray(new_state(p0, weights[:1], 1).p[0])
-        self._bad = device.asarray(np.array([_NONE_BAD], np.uint64))
+        self._bad = device.asarray(np.array([NONE_BAD], np.uint64))
         self._bias = xp.zeros(n_neurons, np.float32)
         scratch, held = 4 * 4 * width, 4 * width * rank
         scratch_is_shared = scratch <= SHARED_BYTES
@@ -101,7 +107,7 @@ class Learners:
         self._block = max(64, min(MAX_BLOCK, -(-width // 32) * 32))
         self._grid = min(n_pools, device.resident_blocks("rls", "rls_step", self._block, self._shared))
         self._scratch = xp.zeros(0 if scratch_is_shared else self._grid * 4 * width, np.float32)
-        self._sizes = _Sizes(
+        self._sizes = Sizes(
             n_pools=np.int32(n_pools),
             n_neurons=np.int32(n_neurons),
             n_inputs=np.int32(n_inputs),
@@ -124,7 +130,7 @@ class Learners:
         self.padded_weights[:] = self._device.asarray(np.pad(weights, ((0, 0), (0, padding))))
         for array in (self._q, self._h):
             array.fill(0)
-        self._bad.fill(_NONE_BAD)
+        self._bad.fill(NONE_BAD)
         self._held, self._update = 0, 0
         self._last, self._delta = ((xp.zeros(n_neurons, np.float32), xp.zeros(n_ff, np.float32)) for _ in range(2))
 
@@ -141,7 +147,7 @@ class Learners:
                 self._device.launch(
                     "rls", "rls_added", -(-n // MAX_BLOCK), MAX_BLOCK, (values, last, delta, np.int32(n), np.float32(rho))
                 )
-        signals = _Signals(self._pre, trace, self._delta[0], ff_trace, self._delta[1], self._bias)
+        signals = Signals(self._pre, trace, self._delta[0], ff_trace, self._delta[1], self._bias)
         numbers = np.int32(self._held), np.float32(rho), np.uint32(self._update)
         args = (pack(self._state), pack(signals), pack(self._sizes), *numbers, self._scratch, self._bad)
         self._device.launch("rls", "rls_step", self._grid, self._block, args, shared=self._shared)
@@ -157,7 +163,7 @@ class Learners:
     def bad(self) -> tuple[int, int] | None:
         """Update of this trial (from 0) and neuron that first had a negative or infinite r'k or an infinite error; waits."""
         code = int(self._device.to_host(self._bad)[0])
-        return None if code == _NONE_BAD else (code >> 32, code & 0xFFFFFFFF)
+        return None if code == NONE_BAD else (code >> 32, code & 0xFFFFFFFF)
 
     def fix_weights(self, source: Any, fixed: Any) -> None:
         """Write the weights at `source`, int64 places in the flat `padded_weights`, into `fixed` for the time loop."""
@@ -182,5 +188,5 @@ class Learners:
             self.p[first : first + pools] = self._device.asarray(p[first : first + pools])
 
     @property
-    def _state(self) -> _State:
-        return _State(self.p, self.padded_weights, self._q, self._g, self._h)
+    def _state(self) -> State:
+        return State(self.p, self.padded_weights, self._q, self._g, self._h)

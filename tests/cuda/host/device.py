@@ -7,6 +7,8 @@ import platform
 import shutil
 import subprocess
 import tempfile
+import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,11 @@ class HostDevice:
 
     def free_bytes(self) -> int:
         return self.memory
+
+    def seconds(self, work: Callable[[], object]) -> float:
+        started = time.perf_counter()
+        work()
+        return time.perf_counter() - started
 
 
 def run(
