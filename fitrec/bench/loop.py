@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Callable
 from statistics import median
 from typing import Any
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from fitrec.bench import presets
 from fitrec.config.train import Rls, TrainConfig
 from fitrec.kernels.cpu import lif
+from fitrec.kernels.cuda import lif as cuda
+from fitrec.kernels.cuda.device import Device
 from fitrec.learn.rule import Rule
 from fitrec.networks.network import Network
 from fitrec.simulate.simulator import Simulator
@@ -20,13 +23,43 @@ from fitrec.stages.train_memory import require_memory
 WARM_UP_NEURONS = 400  # a loop of so few neurons compiles everything
 
 
-class TimedSimulator(Simulator):
-    """Counts seconds and spikes of the trials that are advanced piece by piece, and keeps the last state."""
+class WatchedDevice:
+    """A device that can tell how long each kernel takes; otherwise it is the device that it was made from."""
 
-    def __init__(self, network: Network, threads: int) -> None:
-        super().__init__(network)
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._taken: dict[str, float] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._device, name)
+
+    def launch(self, module: str, kernel: str, *args: Any, **options: Any) -> None:
+        """Start a kernel; while the device is watched, wait for it."""
+        if self._taken is None:
+            self._device.launch(module, kernel, *args, **options)
+            return
+        seconds = self._device.seconds(lambda: self._device.launch(module, kernel, *args, **options))
+        self._taken[kernel] = self._taken.get(kernel, 0.0) + seconds
+
+    def watch(self, work: Callable[[], object]) -> dict[str, float]:
+        """Return the seconds of each kernel in `work`; `rest` is what the host took besides."""
+        taken: dict[str, float] = {}
+        self._taken = taken
+        started = time.perf_counter()
+        work()
+        total = time.perf_counter() - started
+        self._taken = None
+        return taken | {"rest": total - sum(taken.values())}
+
+
+class TimedSimulator(Simulator):
+    """Counts seconds and spikes of the trials that are advanced piece by piece on the CPU, and keeps the last state."""
+
+    def __init__(self, network: Network, threads: int, device: Device | None = None) -> None:
+        super().__init__(network, device)
         self._threads = threads
         self.state: lif.State | None = None
+        self.batch: cuda.Batch | None = None
         self.restart()
 
     def restart(self) -> None:
@@ -43,6 +76,18 @@ class TimedSimulator(Simulator):
         self.spikes += counts
         self.state = state
 
+    def device_batch(self, *args: Any) -> cuda.Batch:
+        """Make a batch as the Simulator does."""
+        self.batch = super().device_batch(*args)
+        return self.batch
+
+    def final_state(self) -> dict[str, NDArray[Any]]:
+        """Return the neurons' state at the end of the last trial that learned."""
+        names = ("v", "u_static", "u_plastic", "trace")
+        if self.batch is not None and self.device is not None:
+            return {name: self.device.to_host(getattr(self.batch.state, name))[0] for name in names}
+        return {name: getattr(self.state, name) for name in names} if self.state is not None else {}
+
     def phases(self) -> dict[str, float]:
         """Seconds in each phase of the time loop, mean over the threads that took part; `starting` is what is left of it."""
         took_part = self.phase_ns[self.phase_ns.any(axis=1)]
@@ -56,13 +101,26 @@ class TimedSimulator(Simulator):
         return {"E": float(rate[: net.n_exc].mean()), "I": float(rate[net.n_exc :].mean()), "all": float(rate.mean())}
 
 
-def run(*, preset: str, neurons: int | None, loops: int, threads: int, p_storage: str = "full", seed: int = 1) -> dict[str, Any]:
+def run(
+    *,
+    preset: str,
+    neurons: int | None,
+    loops: int,
+    threads: int,
+    p_storage: str = "full",
+    device: Device | None = None,
+    seed: int = 1,
+) -> dict[str, Any]:
     """Train for some loops and time them.
+
+    On a device the breakdown is that of one loop more, in which each kernel is waited for; of the rates only those of the window
+    are known.
 
     Returns
     -------
     dict
-        ``seconds_per_loop`` is the median; ``rate_hz`` are the mean rates of the first loop's trial;
+        ``seconds_per_loop`` is the median; ``rate_hz`` are the mean rates of the first loop's trial, ``window_rate_hz`` those of
+        its window;
         ``state_sha256`` hashes the learner's state (weights, P) and the neurons' state after the last loop.
 
     Raises
@@ -77,27 +135,35 @@ def run(*, preset: str, neurons: int | None, loops: int, threads: int, p_storage
     config = _config(settings, p_storage)
     require_memory(presets.sizes(settings), config, threads)
     small = presets.scaled(settings, min(settings.neurons, WARM_UP_NEURONS))
-    make_rule(presets.problem(small, TimedSimulator(presets.network(small, seed), threads), threads), config).loop(0)
+    make_rule(presets.problem(small, TimedSimulator(presets.network(small, seed), threads, device), threads), config).loop(0)
 
-    simulator = TimedSimulator(presets.network(settings, seed), threads)
+    watched = None if device is None else WatchedDevice(device)
+    simulator = TimedSimulator(presets.network(settings, seed), threads, watched)
     rule = make_rule(presets.problem(settings, simulator, threads), config)
-    seconds, breakdowns, rates = [], [], []
+    seconds, breakdowns, rates, window = [], [], [], []
     for index in range(loops):
         simulator.restart()
         started = time.perf_counter()
-        rule.loop(index)
+        result = rule.loop(index)
         seconds.append(time.perf_counter() - started)
-        breakdowns.append(simulator.phases())
+        breakdowns.append({} if watched else simulator.phases())
         rates.append(simulator.rates_hz())
+        window.append({"E": result.rate_exc_hz, "I": result.rate_inh_hz})
+    digest = _digest(rule, simulator)
     typical = int(np.argsort(seconds)[(loops - 1) // 2])
+    if watched is None:
+        breakdown = breakdowns[typical] | {"learning": seconds[typical] - sum(breakdowns[typical].values())}
+    else:
+        rates, breakdown = window, watched.watch(lambda: rule.loop(loops))
     return {
         "preset": preset,
         "seconds_per_loop": median(seconds),
-        "breakdown": breakdowns[typical] | {"learning": seconds[typical] - sum(breakdowns[typical].values())},
+        "breakdown": breakdown,
         "rate_hz": rates[0],
+        "window_rate_hz": window[0],
         "published_rate_hz": settings.published_hz,
         "anchor_seconds": settings.anchor_seconds,
-        "state_sha256": _digest(rule, simulator),
+        "state_sha256": digest,
         "loops": loops,
         "neurons": settings.neurons,
         "static_out_degree": 2 * settings.k,
@@ -126,9 +192,7 @@ def _config(settings: presets.Preset, p_storage: str) -> TrainConfig:
 def _digest(rule: Rule, simulator: TimedSimulator) -> str:
     """SHA-256 of the learner's arrays and of the neurons' state."""
     digest = hashlib.sha256()
-    arrays = dict(rule.state())
-    if simulator.state is not None:
-        arrays.update({f"neuron.{name}": getattr(simulator.state, name) for name in ("v", "u_static", "u_plastic", "trace")})
+    arrays = dict(rule.state()) | {f"neuron.{name}": values for name, values in simulator.final_state().items()}
     for name in sorted(arrays):
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(arrays[name]).data)

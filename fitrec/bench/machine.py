@@ -1,4 +1,4 @@
-"""What the machine can do, measured in the run whose figures are compared with it: per core and in processor time.
+"""What the machine can do, measured in the run whose figures are compared with it: of processors per core and in processor time.
 
 Other work on the machine disturbs processor time least; of memory and caches it still takes its share.
 """
@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 
+from fitrec.kernels.cuda.device import Device
 from fitrec.simulate.threads import thread_map
 
 
@@ -37,3 +38,20 @@ def copy_bandwidth(threads: int) -> float:
         thread_map(lambda part: np.copyto(*part), parts, threads)
         best = min(best, time.process_time() - start)
     return 2.0 * source.nbytes / best
+
+
+def device_flops(device: Device, size: int = 4096) -> float:
+    """Operations per second of float32 matrix products on a device."""
+    a = device.xp.ones((size, size), np.float32)
+    return 2.0 * size**3 / min(device.seconds(lambda: a @ a) for _ in range(4))
+
+
+def device_bandwidth(device: Device, megabytes: int = 1024) -> float:
+    """Bytes per second, read and written, of copying an array on a device."""
+    source = device.xp.ones((megabytes, 1 << 18), np.float32)
+    target = device.xp.zeros_like(source)
+
+    def copy() -> None:
+        target[:] = source
+
+    return 2.0 * float(source.nbytes) / min(device.seconds(copy) for _ in range(6))

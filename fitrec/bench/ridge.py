@@ -6,13 +6,15 @@ taken per core in processor time, which other work on the machine disturbs least
 """
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fitrec.bench.machine import peak_flops
+from fitrec.bench.machine import device_flops, peak_flops
 from fitrec.errors import ConfigError
+from fitrec.kernels.cuda.device import Device
 from fitrec.learn.least_squares import Penalties, Statistics, solve
 from fitrec.learn.statistics_form import Sizes, is_shared, make_statistics
 from fitrec.networks.plastic import plastic_inputs
@@ -34,6 +36,7 @@ def run(
     trace_bits: int,
     memory_gb: float,
     threads: int,
+    device: Device | None = None,
     seed: int = 1,
 ) -> dict[str, Any]:
     """Time keeping the traces and solving.
@@ -50,6 +53,9 @@ def run(
         Neurons to be solved; None: all.
     gram, trace_bits, memory_gb
         As in ``train.ridge``.
+    device : Device, optional
+        Keeps the traces and solves, if they are gathered. Then ``seconds`` are by its clock, the peak is that of its matrix
+        products, and nothing is per core.
 
     Returns
     -------
@@ -87,21 +93,26 @@ def run(
         trials=(trials,),
         trace_bits=trace_bits,
     )
-    statistics, keeping = make_statistics(sizes, gram, memory_gb * 1e9), 0.0
+    everyone = np.arange(neurons, dtype=np.int32)
+    statistics, keeping = make_statistics(sizes, gram, memory_gb * 1e9, device, everyone), 0.0
     rng = np.random.default_rng(seed)
     state, checked = np.full(neurons, rate_hz * 1e-3, np.float32), []
     for _ in range(trials):
         traces = _poisson_traces(state, rate_hz, rng)
         start = time.process_time()
-        statistics.add(0, traces[None], np.zeros((1, BINS, 0), np.float32), threads)
+        given = device.asarray(traces) if device is not None and statistics.on_device else traces
+        statistics.add(0, given[None], np.zeros((1, BINS, 0), np.float32), threads)
         keeping += time.process_time() - start
         checked.append(traces[:, pre[:CHECKED]])
     phase = rng.random(count)
     target = 0.3 * np.sin(2 * np.pi * (np.arange(BINS)[None, :, None] / BINS - phase))
     initial = np.where(np.arange(inputs) < inputs_exc, 1.25, -1.25).astype(np.float32) * np.ones((count, 1), np.float32)
-    peak = peak_flops(threads)
-    seconds, cpu_seconds, plastic = _time_solve(statistics, target, pre, initial, inputs_exc, threads)
-    peak = max(peak, peak_flops(threads))
+    on_device = device if statistics.on_device else None
+    peak = device_flops(on_device) if on_device else peak_flops(threads)
+    seconds, cpu_seconds, plastic = _time_solve(statistics, target, pre, initial, inputs_exc, threads, on_device)
+    if not on_device:
+        peak = max(peak, peak_flops(threads))
+    busy = seconds if on_device else cpu_seconds
     n_samples = trials * BINS
     flops = count * (n_samples * inputs * (inputs + 1) + inputs**3 / 3 + 2 * n_samples * inputs)
     shared = is_shared(sizes, gram, memory_gb * 1e9)
@@ -110,9 +121,9 @@ def run(
         "cpu_seconds": cpu_seconds,
         "cpu_seconds_all": cpu_seconds * neurons / count,
         "cpu_seconds_keeping": keeping,
-        "gflops_per_core": None if shared else flops / cpu_seconds / 1e9,
-        "peak_gflops_per_core": peak / 1e9,
-        "percent_of_peak": None if shared else 100 * flops / cpu_seconds / peak,
+        "gflops" if on_device else "gflops_per_core": None if shared else flops / busy / 1e9,
+        "peak_gflops" if on_device else "peak_gflops_per_core": peak / 1e9,
+        "percent_of_peak": None if shared else 100 * flops / busy / peak,
         "relative_error_float64": _error(
             np.concatenate(checked), statistics.system(PENALTIES.feed_forward, threads).scale, target, initial, plastic
         ),
@@ -145,17 +156,28 @@ def _time_solve(
     initial: NDArray[np.float32],
     inputs_exc: int,
     threads: int,
+    device: Device | None,
 ) -> tuple[float, float, NDArray[np.float32]]:
-    """Return wall and processor seconds of the best repetition, and the weights."""
+    """Return wall (or the device's) and processor seconds of the best repetition, and the weights."""
     solve(statistics, target[:, :, :1], pre[:1], initial[:1], inputs_exc, PENALTIES, threads)  # compiles
-    taken = []
+    taken, plastic = [], np.empty_like(initial)
+    clock = _wall_seconds if device is None else device.seconds
+
+    def work() -> None:
+        plastic[:], _ = solve(statistics, target, pre, initial, inputs_exc, PENALTIES, threads)
+
     for _ in range(REPEATS):
-        start, cpu_start = time.perf_counter(), time.process_time()
-        plastic, _ = solve(statistics, target, pre, initial, inputs_exc, PENALTIES, threads)
-        taken.append((time.perf_counter() - start, time.process_time() - cpu_start))
+        cpu_start = time.process_time()
+        taken.append((clock(work), time.process_time() - cpu_start))
         if taken[-1][0] > LONG_S:
             break
     return min(wall for wall, _ in taken), min(cpu for _, cpu in taken), plastic
+
+
+def _wall_seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
 def _error(

@@ -93,10 +93,7 @@ def run(
 
     """
     held = chosen_rank("auto" if rank is None else rank, inputs)
-    if updates < held:
-        raise ConfigError(
-            f"--updates is {updates}, but P is only updated after {held}; give at least {held} updates, or a lower --rank."
-        )
+    require_updates(updates, held)
     _require_memory(neurons, inputs, held)
     samples = Samples(neurons, inputs, rate_hz, updates, every_ms, seed)
     p0 = initial_p(0, inputs // 2, inputs - inputs // 2, penalty=PENALTY, penalty_row_sum=0.0, penalty_feed_forward=1.0)
@@ -106,17 +103,17 @@ def run(
     event, event_weights = _event_driven(samples, p0, LearnerOptions(held, storage, 1, False), threads)
     bandwidth = max(bandwidth, copy_bandwidth(threads))
     times = {"two_pass": two_pass, "one_pass": one_pass, "event_driven": event}
-    moved = _bytes_moved(neurons, inputs, held, storage, samples.changed)
-    exact = _float64(samples, p0)
+    moved = bytes_moved(neurons, inputs, held, storage, samples.changed)
+    exact = float64(samples, p0)
     return {
         **{f"{form}_ms": 1e3 * seconds for form, (seconds, _) in times.items()},
         "cpu_ms": {form: 1e3 * cpu for form, (_, cpu) in times.items()},
         "speedup": {"over_one_pass": one_pass[0] / event[0], "over_two_pass": two_pass[0] / event[0]},
         "cpu_speedup": {"over_one_pass": one_pass[1] / event[1], "over_two_pass": two_pass[1] / event[1]},
-        "relative_difference": _relative(event_weights, one_pass_weights),
+        "relative_difference": relative(event_weights, one_pass_weights),
         "relative_error_float64": {
-            "one_pass": _relative(one_pass_weights[:CHECKED], exact),
-            "event_driven": _relative(event_weights[:CHECKED], exact),
+            "one_pass": relative(one_pass_weights[:CHECKED], exact),
+            "event_driven": relative(event_weights[:CHECKED], exact),
         },
         "gigabytes_moved": {form: value / 1e9 for form, value in moved.items()},
         "percent_of_bandwidth": {form: 100 * value / times[form][1] / bandwidth for form, value in moved.items()},
@@ -138,6 +135,14 @@ def run(
     }
 
 
+def require_updates(updates: int, held: int) -> None:
+    """Raise ConfigError if the event-driven form would not update P once."""
+    if updates < held:
+        raise ConfigError(
+            f"--updates is {updates}, but P is only updated after {held}; give at least {held} updates, or a lower --rank."
+        )
+
+
 def _require_memory(neurons: int, inputs: int, rank: int) -> None:
     """Raise ConfigError if the largest form does not fit into the memory that is free."""
     needed = neurons * (p_bytes(inputs, "full") + 4 * padded(inputs) * (rank + 8))
@@ -149,7 +154,7 @@ def _require_memory(neurons: int, inputs: int, rank: int) -> None:
         )
 
 
-def _bytes_moved(neurons: int, inputs: int, rank: int, storage: str, changed: float) -> dict[str, float]:
+def bytes_moved(neurons: int, inputs: int, rank: int, storage: str, changed: float) -> dict[str, float]:
     """Bytes that each form reads and writes per update where nothing stays in the caches."""
     row = 4.0 * padded(inputs)
     rest = 4 * inputs + 2 * row  # presynaptic neurons; weights read and written
@@ -207,14 +212,19 @@ def _time(samples: Samples, step: Step, group: int) -> Times:
         started, cpu_started = time.perf_counter(), time.process_time()
         step(trace, bias)
         taken.append((time.perf_counter() - started, time.process_time() - cpu_started))
-    whole = len(taken) // group * group
-    groups = np.reshape(taken[:whole], (-1, group, 2)).mean(axis=1)
-    # The first group bears compilation and the first touch of the memory.
-    seconds, cpu = np.median(groups[1:] if len(groups) > 1 else groups, axis=0)
+    seconds, cpu = typical(taken, group)
     return float(seconds), float(cpu)
 
 
-def _float64(samples: Samples, p0: NDArray[np.float64]) -> NDArray[np.float64]:
+def typical(taken: list[Any], group: int) -> NDArray[np.float64]:
+    """Median over groups of updates of what they took on average, in each of its columns."""
+    whole = len(taken) // group * group
+    groups = np.reshape(taken[:whole], (whole // group, group, -1)).mean(axis=1)
+    # The first group bears compilation and the first touch of the memory.
+    return np.asarray(np.median(groups[1:] if len(groups) > 1 else groups, axis=0))
+
+
+def float64(samples: Samples, p0: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weights of the first neurons by the textbook form in float64."""
     weights = samples.weights[:CHECKED].astype(np.float64)
     ps = [p0.copy() for _ in weights]
@@ -224,5 +234,6 @@ def _float64(samples: Samples, p0: NDArray[np.float64]) -> NDArray[np.float64]:
     return weights
 
 
-def _relative(weights: NDArray[Any], wanted: NDArray[Any]) -> float:
+def relative(weights: NDArray[Any], wanted: NDArray[Any]) -> float:
+    """Largest difference over the largest of the wanted weights."""
     return float(np.abs(weights.astype(np.float64) - wanted).max() / np.abs(wanted).max())

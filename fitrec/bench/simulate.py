@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from fitrec.bench.compiled import CompiledLoop, compiler
 from fitrec.errors import ConfigError
+from fitrec.kernels.cuda import lif as cuda
+from fitrec.kernels.cuda.device import Device
 from fitrec.networks.balanced import PUBLISHED_FACTORS, balanced_projection, no_projection
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
@@ -25,7 +27,9 @@ REPEATS = 15
 _NO_WEIGHTS = Weights(plastic=np.zeros((0, 0), np.float32), feed_forward=np.zeros((1, 0, 0), np.float32))
 
 
-def run(*, neurons: int, out_degree: int, rate_hz: float, steps: int, threads: int, seed: int = 1) -> dict[str, Any]:
+def run(
+    *, neurons: int, out_degree: int, rate_hz: float, steps: int, threads: int, device: Device | None = None, seed: int = 1
+) -> dict[str, Any]:
     """Time the variants.
 
     Parameters
@@ -38,6 +42,8 @@ def run(*, neurons: int, out_degree: int, rate_hz: float, steps: int, threads: i
         Steps of 0.1 ms per repetition.
     threads : int
         Threads that share the neurons; fewer take part in a small network.
+    device : Device, optional
+        Where to run instead; the figures are then those of the whole device by its clock, and C is not compared with.
 
     Returns
     -------
@@ -59,13 +65,14 @@ def run(*, neurons: int, out_degree: int, rate_hz: float, steps: int, threads: i
     network = _network(neurons, out_degree, rate_hz, seed)
     no_synapses = replace(network, **no_projection(neurons).network_fields())
     variants = {
-        "bare": Simulator(no_synapses),
-        "noise": Simulator(replace(no_synapses, sigma=NOISE_SIGMA)),
-        "synapses": Simulator(network),
-        "procedural": Simulator(_network(neurons, out_degree, rate_hz, seed, "procedural")),
+        "bare": Simulator(no_synapses, device),
+        "noise": Simulator(replace(no_synapses, sigma=NOISE_SIGMA), device),
+        "synapses": Simulator(network, device),
+        "procedural": Simulator(_network(neurons, out_degree, rate_hz, seed, "procedural"), device),
     }
-    parts = len(variants["bare"].wiring(_NO_WEIGHTS, 0, threads).bounds) - 1
-    compiled = CompiledLoop("uint16_t" if neurons <= 1 << 16 else "uint32_t") if compiler() else None
+    parts = 1 if device else len(variants["bare"].wiring(_NO_WEIGHTS, 0, threads).bounds) - 1
+    with_c = device is None and compiler()
+    compiled = CompiledLoop("uint16_t" if neurons <= 1 << 16 else "uint32_t") if with_c else None
     loops: dict[str, CompiledLoop | None] = {"numba": None} if compiled is None else {"numba": None, "c": compiled}
     seconds: dict[str, dict[str, list[float]]] = {loop: {name: [] for name in variants} for loop in loops}
     spikes = 0
@@ -84,9 +91,9 @@ def run(*, neurons: int, out_degree: int, rate_hz: float, steps: int, threads: i
         **ours,
         "c": theirs,
         "ours_over_c": None if theirs is None else {name: ours[name] / value for name, value in theirs.items() if value},
-        "note": None if theirs else "no C compiler (cc, gcc or clang) on the PATH: not compared with C",
+        "note": None if theirs or device else "no C compiler (cc, gcc or clang) on the PATH: not compared with C",
         "threads_used": parts,
-        "clock": "processor time of the thread" if parts == 1 else "wall",
+        "clock": "device" if device else "processor time of the thread" if parts == 1 else "wall",
         "neurons": neurons,
         "out_degree": out_degree,
         "rate_hz": spikes / (neurons * steps * DT_MS * 1e-3),
@@ -165,10 +172,13 @@ def _time(simulator: Simulator, rate_hz: float, steps: int, threads: int, progra
     """Run the steps once from evenly spread phases, with our kernel or the program in C; returns seconds and spikes."""
     network = simulator.network
     n = network.n_neurons
-    wiring, state = simulator.wiring(_NO_WEIGHTS, 0, 1 if program else threads), simulator.initial_state(0, 0)
     # A step of the golden section spreads the phases evenly over the neurons in any order.
     phase_ms = 1e3 / rate_hz * ((np.arange(n) * 0.6180339887498949) % 1.0)
-    state.v[:] = _drive(rate_hz) * (1.0 - np.exp(-phase_ms / TAU_M_MS))
+    voltage = (_drive(rate_hz) * (1.0 - np.exp(-phase_ms / TAU_M_MS))).astype(np.float32)
+    if simulator.device is not None:
+        return _time_on_device(simulator, simulator.device, voltage, steps)
+    wiring, state = simulator.wiring(_NO_WEIGHTS, 0, 1 if program else threads), simulator.initial_state(0, 0)
+    state.v[:] = voltage
     counts: NDArray[np.uint16] = np.zeros(n, np.uint16)
     power = simulator.trace_power(steps)
     clock = time.thread_time if threads == 1 else time.perf_counter
@@ -178,3 +188,12 @@ def _time(simulator: Simulator, rate_hz: float, steps: int, threads: int, progra
     else:
         program(simulator.constants, wiring, state, network.drive, steps, counts)
     return clock() - started, int(counts.sum())
+
+
+def _time_on_device(simulator: Simulator, device: Device, voltage: NDArray[np.float32], steps: int) -> tuple[float, int]:
+    """Run the steps once from these voltages; returns seconds by the device's clock and spikes."""
+    batch = simulator.device_batch(_NO_WEIGHTS, 0, steps, np.zeros(1, np.int64))
+    batch.state.v[0] = device.asarray(voltage)
+    output = cuda.new_output(device, 1, 1, len(voltage), 0)
+    seconds = device.seconds(lambda: batch.advance(0, 1, steps, output))
+    return seconds, int(device.to_host(output.counts).sum())

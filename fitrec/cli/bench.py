@@ -3,13 +3,16 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fitrec.cli import options
 from fitrec.cli.device import resolve_device, resolve_threads
 from fitrec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fitrec.kernels.cuda.device import Device
 
 EXAMPLES = """\b
 EXAMPLES
@@ -37,14 +40,14 @@ def command() -> None:
 @click.option("--rate-hz", type=float, default=5.0, show_default=True, help="Rate of every neuron.")
 @click.option("--steps", type=click.IntRange(min=1), default=2000, show_default=True, help="Steps of 0.1 ms in a repetition.")
 @options.threads
+@options.device
 @_json
-def simulate(neurons: int, out_degree: int, rate_hz: float, steps: int, threads: int | None, json_file: Path | None) -> None:
+def simulate(threads: int | None, device: str, json_file: Path | None, **given: Any) -> None:
     """Time the time loop alone, beside a version in C: nanoseconds per neuron and step, and per synaptic event."""
-    threads = resolve_threads(threads)
+    threads, gpu = resolve_threads(threads), _gpu(device)
     from fitrec.bench.simulate import run
 
-    figures = run(neurons=neurons, out_degree=out_degree, rate_hz=rate_hz, steps=steps, threads=threads)
-    _finish("simulate", figures, json_file, device="cpu", threads=threads)
+    _finish("simulate", run(threads=threads, device=gpu, **given), json_file, device=gpu, threads=threads)
 
 
 @command.command()
@@ -63,12 +66,13 @@ def loop(
     preset: str, neurons: int | None, loops: int, p_storage: str, threads: int | None, device: str, json_file: Path | None
 ) -> None:
     """Time training loops of RLS: sinusoids or PSTH-like targets for every neuron of a published network."""
-    _require_cpu("loop", device)
-    threads = resolve_threads(threads)
+    threads, gpu = resolve_threads(threads), _gpu(device)
+    if gpu is not None and p_storage != "full":
+        raise ConfigError(f"--p-storage is {p_storage}, but a GPU keeps P in full only; give --p-storage full or --device cpu.")
     from fitrec.bench.loop import run
 
-    figures = run(preset=preset, neurons=neurons, loops=loops, threads=threads, p_storage=p_storage)
-    _finish("loop", figures, json_file, device="cpu", threads=threads)
+    figures = run(preset=preset, neurons=neurons, loops=loops, threads=threads, p_storage=p_storage, device=gpu)
+    _finish("loop", figures, json_file, device=gpu, threads=threads)
 
 
 @command.command()
@@ -83,13 +87,15 @@ def loop(
 )
 @click.option("--memory-gb", type=float, default=8.0, show_default=True, help="Memory for the statistics.")
 @options.threads
+@options.device
 @_json
-def ridge(json_file: Path | None, threads: int | None, trace_bits: str, **given: Any) -> None:
+def ridge(json_file: Path | None, device: str, threads: int | None, trace_bits: str, **given: Any) -> None:
     """Time the regressions of batch ridge: one of each neuron on the traces of its inputs."""
-    threads = resolve_threads(threads)
+    threads, gpu = resolve_threads(threads), _gpu(device)
     from fitrec.bench.ridge import run
 
-    _finish("ridge", run(trace_bits=int(trace_bits), threads=threads, **given), json_file, device="cpu", threads=threads)
+    figures = run(trace_bits=int(trace_bits), threads=threads, device=gpu, **given)
+    _finish("ridge", figures, json_file, device=gpu, threads=threads)
 
 
 @command.command()
@@ -105,24 +111,34 @@ def ridge(json_file: Path | None, threads: int | None, trace_bits: str, **given:
 @_json
 def rls(device: str, threads: int | None, json_file: Path | None, **given: Any) -> None:
     """Time one learning step of recursive least squares: dense in two passes, in one, and driven by spikes."""
-    _require_cpu("rls", device)
-    threads = resolve_threads(threads)
-    from fitrec.bench.rls import run
+    threads, gpu = resolve_threads(threads), _gpu(device)
+    if gpu is None:
+        from fitrec.bench.rls import run
 
-    _finish("rls", run(threads=threads, **given), json_file, device="cpu", threads=threads)
+        _finish("rls", run(threads=threads, **given), json_file, device=None, threads=threads)
+        return
+    if given.pop("storage") != "full":
+        raise ConfigError("--storage must be full on a GPU, which keeps P in no other form; give --storage full or --device cpu.")
+    from fitrec.bench import rls_device
+
+    _finish("rls", rls_device.run(gpu, **given), json_file, device=gpu, threads=threads)
 
 
-def _require_cpu(name: str, device: str) -> None:
-    """Refuse a GPU where the benchmark has no form for it."""
-    if device != "auto" and resolve_device(device) != "cpu":
-        raise ConfigError(f"--device {device}: 'bench {name}' measures the CPU only, for now; use --device cpu.")
+def _gpu(device: str) -> "Device | None":
+    """Open the GPU that was asked for; None for the CPU."""
+    name = resolve_device(device)
+    if name == "cpu":
+        return None
+    from fitrec.kernels.cuda.device import open_device
+
+    return open_device(name)
 
 
-def _finish(name: str, figures: Mapping[str, Any], json_file: Path | None, *, device: str, threads: int) -> None:
+def _finish(name: str, figures: Mapping[str, Any], json_file: Path | None, *, device: "Device | None", threads: int) -> None:
     """Print the figures with their circumstances, and write them if a file was named."""
     from fitrec.bench.report import report
 
-    whole = report(name, figures, device=device, threads=threads)
+    whole = report(name, figures, device="cpu" if device is None else device.name, threads=threads)
     click.echo(json.dumps(whole, indent=2, ensure_ascii=False))
     if json_file is not None:
         from fitrec.store import write_json

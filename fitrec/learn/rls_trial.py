@@ -130,12 +130,11 @@ class CudaTrials:
         network, steps, rho = simulator.network, self._problem.bin_steps, learning_decay(simulator, self._problem.bin_steps)
         n, n_ff, start = network.n_neurons, network.n_feed_forward, network.window_start_step
         learner.begin(joined(weights, condition), n)
-        wiring = simulator.device_wiring(weights, condition)
-        batch = cuda.Batch(device, simulator.device_setting(condition, steps), wiring, np.array([index]))
+        batch = simulator.device_batch(weights, condition, steps, np.array([index]))
         if start > 0:
             batch.advance(0, 1, start, cuda.new_output(device, 1, 0, n, n_ff))
         output, drives = cuda.new_output(device, 1, 1, n, n_ff), device.asarray(wanted)
-        state, projections = batch.state, wiring.projections
+        state, projections = batch.state, batch.projections
         for k in range(len(wanted)):
             batch.advance(start + k * steps, 1, steps, output)
             learner.set_bias(state.u_static[0], self._trained, drives[k], instantaneous=self._instantaneous)

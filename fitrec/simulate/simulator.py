@@ -195,6 +195,13 @@ class Simulator:
         power = self.trace_power(max(chunk_steps, self.network.window_start_step))
         return self._batches.setting(self.constants, condition, power)
 
+    def device_batch(self, weights: Weights, condition: int, chunk_steps: int, trials: NDArray[np.int64]) -> cuda.Batch:
+        """Trials of a condition on the device at their initial voltages, to be advanced by the caller; needs a device."""
+        assert self.device is not None
+        return cuda.Batch(
+            self.device, self.device_setting(condition, chunk_steps), self.device_wiring(weights, condition), trials
+        )
+
     def device_wiring(self, weights: Weights, condition: int) -> cuda.Wiring:
         """Projections with the given weights on the device; needs a device."""
         assert self._batches is not None

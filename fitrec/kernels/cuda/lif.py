@@ -162,16 +162,18 @@ class Batch:
     ----------
     state
         Arrays on the device, (trial, ...): v, u_static, u_plastic, trace, ff_trace and more; see ``State`` in lif.cu.
+    projections : Projections
+        Also on the device; their weights may change between calls of `advance`.
 
     """
 
     def __init__(self, device: Device, setting: Setting, wiring: Wiring, trials: NDArray[np.int64]) -> None:
         xp, f, i = device.xp, np.float32, np.int64
         block = BLOCK
-        self._device, self._setting, self._wiring, self._block = device, setting, wiring, block
+        self._device, self._setting, self._block = device, setting, block
         n, n_ff, m = len(setting.drive), setting.ff_probability.shape[1], len(trials)
         self._trials = device.asarray(trials.astype(np.uint32))
-        projections = wiring.projections
+        self.projections = projections = wiring.projections
         self._sizes = _Sizes(
             n=np.int32(n),
             n_ff=np.int32(n_ff),
@@ -249,7 +251,7 @@ class Batch:
             trace_power=self._trace_power,
         )
         self._arrived.fill(0)
-        structs = (s.constants, self._wiring.projections, self._sizes, self.state, inputs, span, output)
+        structs = (s.constants, self.projections, self._sizes, self.state, inputs, span, output)
         args = (*map(pack, structs), self._arrived)
         device.launch("lif", "lif_run", self._grid, self._block, args, cooperative=True)
 

@@ -56,3 +56,11 @@ def test_the_forms_that_are_timed_learn_the_same(storage: str, bound: float) -> 
 def test_refused(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         run(**{**SMALL, **changes})
+
+
+@pytest.mark.parametrize("benchmark", ["simulate", "loop", "ridge", "rls"])
+def test_without_a_gpu_the_sentence_says_what_was_looked_for(benchmark: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fitrec.cli.device._driver", lambda: "absent")
+    result = CliRunner().invoke(command, [benchmark, "--device", "cuda"])
+    assert isinstance(result.exception, ConfigError)
+    assert "--device cuda: looked for an NVIDIA driver (libcuda.so.1: absent) and for CuPy" in str(result.exception)
