@@ -1,7 +1,7 @@
 """The Network: everything the simulator needs besides the trained weights."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,13 @@ class Network:
         Consecutive trained neurons that share their plastic inputs.
     trained : (trained,) int32
         The neurons with plastic inputs; neuron ``trained[u]`` stands for unit ``trained_unit[u]`` of the targets.
+    model : dict or None
+        The neurons' equations where they are not those of leaky integrate-and-fire neurons, with ``text`` (YAML), ``preset``,
+        ``parameters`` (values other than the text's), ``ports`` (names of the ports for ``static_exc``, ``static_inh``,
+        ``plastic_exc``, ``plastic_inh``; feed-forward inputs end where plastic E inputs do), ``drive`` (name of the current that
+        takes drive and stimulus, or empty), ``scattered`` and ``scatter`` (state that trials begin with at random, normal around
+        its initial value, and the standard deviation). Weights and drive are then in the model's units, and the membrane
+        parameters above do not count.
     ff_rate_hz : (condition, time_ms, ff) float32
         Rates of the feed-forward Poisson inputs from `ff_lead_steps` before the window on, one value per ms; an empty last axis
         when there are none.
@@ -82,6 +89,7 @@ class Network:
     plastic_pool_size: int = 1
     static_out_degree: int = 0
     static_pair_weight: list[float] | None = None
+    model: dict[str, Any] | None = None
     drive: NDArray[np.float32] = array("neuron", units="threshold")
     static_indptr: NDArray[np.int64] = array("neuron_edge")
     static_indices: NDArray[np.int32] = array("synapse")

@@ -138,6 +138,7 @@ class ModelNetwork:
         current_every: int = 1,
         state: State | None = None,
         before: Trial | None = None,
+        tape: NDArray[Any] | None = None,
         first_step: int = 0,
         trial: int = 0,
         condition: int = 0,
@@ -151,11 +152,14 @@ class ModelNetwork:
         inputs : Events
             Spikes of the inputs by step, sources n + input.
         current : (row, current, neuron), optional
-            Values of the model's currents, each row for `current_every` steps, the last one to the end; 0 without it.
+            Values of the model's currents, each row for `current_every` steps, the last one to the end; 0 without it. Or what
+            `currents` made of them.
         state : State, optional
             To begin with, changed in place; `rest()` without it. Its neurons have not spiked before unless `before` says so.
         before : Trial, optional
             The steps before, from whose end this goes on.
+        tape : array, optional
+            To be used for the tape, if it is large enough (`new_tape`): memory that has been used before is faster.
         first_step, trial, condition : int
             Counters of the noise.
 
@@ -166,10 +170,11 @@ class ModelNetwork:
         source, indptr = self._start(n_steps, before)
         names = [s.name for s in self.compiled.model.states]
         sample = np.array([names.index(r) for r in recording.rows], np.int64)
-        tape = np.empty((n_steps if recording.tape else 0, self.compiled.blocks.kept * self.width), self.dtype)
+        rows = n_steps if recording.tape else 0
+        tape = self.new_tape(rows) if tape is None or len(tape) < rows else tape[:rows]
         samples = n_steps // recording.every if len(sample) else 0
         sampled = np.zeros((samples, len(sample) * self.width), self.dtype)
-        drive = Drive(self._currents(current), current_every, self._noise_state(names), trial, condition, self.seed)
+        drive = Drive(self.currents(current), current_every, self._noise_state(names), trial, condition, self.seed)
         begin = State._make(a.copy() for a in state) if len(source) < indptr[delay] + self.n * n_steps else state
         while True:
             spikes = Events(indptr, source)
@@ -217,10 +222,17 @@ class ModelNetwork:
         source[: len(earlier)] = earlier
         return source, indptr
 
-    def _currents(self, current: NDArray[Any] | None) -> NDArray[Any]:
+    def new_tape(self, n_steps: int) -> NDArray[Any]:
+        """Room for what the derivatives need of so many steps."""
+        return np.empty((n_steps, self.compiled.blocks.kept * self.width), self.dtype)
+
+    def currents(self, current: NDArray[Any] | None) -> NDArray[Any]:
+        """Bring values of the currents, (row, current, neuron), into the kernels' form."""
         n_currents = len(self.compiled.model.currents)
         if current is None:
             return np.zeros((1, n_currents * self.width), self.dtype)
+        if current.ndim == 2:
+            return current
         table = np.zeros((len(current), n_currents, self.width), self.dtype)
         table[:, :, : self.n] = current
         return table.reshape(len(current), -1)

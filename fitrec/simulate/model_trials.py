@@ -1,0 +1,296 @@
+"""Trials of a Network by the kernels compiled from its neurons' equations."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from threading import Lock
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.errors import NetworkError
+from fitrec.kernels.cpu import lif, philox
+from fitrec.kernels.cpu.feed_forward import feed_forward_events
+from fitrec.kernels.cpu.model_state import Events
+from fitrec.networks.network import Network
+from fitrec.networks.weights import Weights
+from fitrec.neurons.compile import CompiledModel, compile_model
+from fitrec.neurons.load import library_model, parse_model, with_parameters
+from fitrec.neurons.model import Model, Surrogate
+from fitrec.simulate.inputs import condition_inputs
+from fitrec.simulate.model_network import ModelNetwork, Recording, Trial
+from fitrec.simulate.record import TrialRecord
+from fitrec.simulate.synapses import Synapses, make_synapses
+
+F = np.float32
+_PARAMETERS = ("tau_m", "v_th", "v_reset", "sigma", "t_ref")  # of the library's lif, in the order of `LifNeuron`
+
+
+class _Condition(NamedTuple):
+    """What the trials of a condition share."""
+
+    inputs: lif.Inputs
+    driven: NDArray[np.float32] | None  # currents during the stimulus
+
+
+class ModelTrials:
+    """Runs trials of a network with the kernels compiled from its neurons' equations; safe to use from several threads.
+
+    A network without a model of its own has the library's ``lif``, whose kernels give the bits of the hand-written ones.
+
+    Parameters
+    ----------
+    network : Network
+    trainable : tuple of str
+        Parameters of the neurons to differentiate by.
+    spike_signal : bool
+        Whether derivatives by spikes are wanted.
+    surrogate : Surrogate, optional
+        In place of the model's own.
+
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        trainable: tuple[str, ...] = (),
+        spike_signal: bool = False,
+        surrogate: Surrogate | None = None,
+    ) -> None:
+        if network.static_out_degree:
+            raise NetworkError(
+                "this network draws its static synapses when they are needed, which compiled neuron models cannot; set "
+                "network.balanced.connectivity: stored"
+            )
+        self.network = network
+        model, changed = network_model(network)
+        if surrogate is not None:
+            model = replace(model, surrogate=surrogate)
+        self.compiled: CompiledModel = compile_model(
+            model, per_neuron=tuple(changed), trainable=trainable, spike_signal=spike_signal
+        )
+        self._ports = _port_numbers(network, model)
+        self._n_ff = network.n_feed_forward
+        self.model_network = ModelNetwork(
+            self.compiled,
+            n=network.n_neurons,
+            n_inputs=self._n_ff,
+            dt_ms=network.dt_ms,
+            plastic=self._plastic(),
+            static=self._static(),
+            changed=changed,
+            seed=network.seed,
+        )
+        self._conditions: dict[int, _Condition] = {}
+        self._lock = Lock()
+        self._constant = self._currents(np.zeros((1, network.n_neurons), F))
+
+    def flat_weights(self, weights: Weights, condition: int) -> NDArray[np.float32]:
+        """Plastic and the condition's feed-forward weights in the order of the compiled network's synapses."""
+        both = np.concatenate((weights.plastic.reshape(-1), weights.feed_forward[condition].reshape(-1)))
+        return np.ascontiguousarray(both[self.model_network.plastic.order])
+
+    def unflatten(self, flat: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Values per synapse as (trained, input) and (trained, ff)."""
+        both = np.empty_like(flat)
+        both[self.model_network.plastic.order] = flat
+        n_trained, n_inputs = self.network.plastic_pre.shape
+        cut = n_trained * n_inputs
+        return both[:cut].reshape(n_trained, n_inputs), both[cut:].reshape(n_trained, self._n_ff)
+
+    def inputs(self, condition: int, trial: int) -> Events:
+        """Feed-forward spikes of a trial, from its first step on."""
+        net = self.network
+        given = self._condition(condition).inputs
+        indptr, source = feed_forward_events(
+            given.ff_probability,
+            given.steps_per_ms,
+            given.ff_start,
+            net.window_start_step + net.window_steps,
+            net.n_neurons,
+            trial,
+            condition,
+            net.seed,
+        )
+        return Events(indptr, source)
+
+    def before_window(self, weights: NDArray[np.float32], inputs: Events, condition: int, trial: int) -> Trial | None:
+        """Run a trial up to its window; None if that begins at once."""
+        net = self.network
+        rest = self.model_network.rest(self._initial(condition, trial))
+        part: Trial | None = None
+        driven = self._condition(condition).driven
+        for first, last, current in (
+            (0, net.stimulus_start_step, self._constant),
+            (net.stimulus_start_step, net.window_start_step, self._constant if driven is None else driven),
+        ):
+            if last > first:
+                part = self._run(weights, inputs, condition, trial, first, last, part, Recording(), current, rest)
+        return part
+
+    def window(
+        self,
+        weights: NDArray[np.float32],
+        inputs: Events,
+        condition: int,
+        trial: int,
+        before: Trial | None,
+        *,
+        first: int = 0,
+        last: int | None = None,
+        tape: NDArray[Any] | None = None,
+    ) -> Trial:
+        """Run steps `first` to `last` of a trial's window, of all of it by default; with a `tape` of that length it is kept."""
+        net = self.network
+        start, end = net.window_start_step + first, net.window_start_step + (net.window_steps if last is None else last)
+        rest = self.model_network.rest(self._initial(condition, trial)) if before is None else None
+        return self._run(
+            weights, inputs, condition, trial, start, end, before, Recording(tape=tape is not None), self._constant, rest, tape
+        )
+
+    def record(self, weights: Weights, condition: int, trial: int, *, chunk_steps: int, spikes: bool = False) -> TrialRecord:
+        """Run one trial with frozen weights; see `Simulator.run_trial`. Traces and currents are not recorded."""
+        flat, inputs = self.flat_weights(weights, condition), self.inputs(condition, trial)
+        run = self.window(flat, inputs, condition, trial, self.before_window(flat, inputs, condition, trial))
+        none = np.zeros((0, 0), F)
+        step, neuron = spike_list(run)
+        kept = slice(None) if spikes else slice(0)
+        return TrialRecord(
+            counts=bin_counts(run, chunk_steps, self.network.n_neurons),
+            traces=none,
+            ff_traces=none,
+            static_current=none,
+            spike_step=step[kept],
+            spike_neuron=neuron[kept],
+        )
+
+    def _run(
+        self,
+        weights: NDArray[np.float32],
+        inputs: Events,
+        condition: int,
+        trial: int,
+        first: int,
+        last: int,
+        before: Trial | None,
+        recording: Recording,
+        current: NDArray[np.float32],
+        rest: Any,
+        tape: NDArray[Any] | None = None,
+    ) -> Trial:
+        return self.model_network.run(
+            weights,
+            Events(inputs.indptr[first : last + 1], inputs.source),
+            recording=recording,
+            current=current,
+            state=rest if before is None else None,
+            before=before,
+            tape=tape,
+            first_step=first,
+            trial=trial,
+            condition=condition,
+        )
+
+    def _condition(self, condition: int) -> "_Condition":
+        """Return the inputs of a condition, made when first asked for."""
+        with self._lock:
+            if condition not in self._conditions:
+                inputs = condition_inputs(self.network, condition)
+                driven = self._currents(inputs.stimulus) if len(inputs.stimulus) else None
+                self._conditions[condition] = _Condition(inputs, driven)
+            return self._conditions[condition]
+
+    def _currents(self, stimulus: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Values of the currents, row by row: the constant drive with the stimulus (row, neuron) on top."""
+        model, drive = self.compiled.model, self._drive_name()
+        table = np.zeros((len(stimulus), len(model.currents), self.network.n_neurons), F)
+        if drive:
+            table[:, [c.name for c in model.currents].index(drive)] = self.network.drive + stimulus
+        return self.model_network.currents(table)
+
+    def _drive_name(self) -> str:
+        return "drive" if self.network.model is None else str(self.network.model["drive"])
+
+    def _initial(self, condition: int, trial: int) -> Mapping[str, NDArray[np.float32]]:
+        """Random beginning of one state, as `Simulator.initial_state` draws it."""
+        net = self.network
+        deviates = np.zeros(net.n_neurons, F)
+        if net.model is None:
+            philox.fill_normal(deviates, trial, condition, 0, net.seed, philox.INITIAL_VOLTAGE)
+            for neuron, part in ((net.exc_neuron, slice(0, net.n_exc)), (net.inh_neuron, slice(net.n_exc, None))):
+                deviates[part] = deviates[part] * F(neuron.threshold - neuron.reset) + F(neuron.reset)
+            return {"v": deviates}
+        name = str(net.model["scattered"])
+        if not name:
+            return {}
+        philox.fill_normal(deviates, trial, condition, 0, net.seed, philox.INITIAL_VOLTAGE)
+        start = next(s.initial for s in self.compiled.model.states if s.name == name)
+        return {name: deviates * F(net.model["scatter"]) + F(start)}
+
+    def _static(self) -> Synapses:
+        net = self.network
+        source: NDArray[np.int64] = np.repeat(np.arange(net.n_neurons), np.diff(net.static_indptr))
+        port = np.where(source < net.n_exc, self._ports["static_exc"], self._ports["static_inh"])
+        return make_synapses(net.n_neurons, self._n_ff, source, net.static_indices, net.static_weight, port)
+
+    def _plastic(self) -> Synapses:
+        net = self.network
+        n_trained, n_inputs = net.plastic_pre.shape
+        source = np.concatenate(
+            (net.plastic_pre.reshape(-1).astype(np.int64), np.tile(net.n_neurons + np.arange(self._n_ff), n_trained))
+        )
+        neuron = np.concatenate((np.repeat(net.trained, n_inputs), np.repeat(net.trained, self._n_ff)))
+        inhibitory = (source >= net.n_exc) & (source < net.n_neurons)
+        port = np.where(inhibitory, self._ports["plastic_inh"], self._ports["plastic_exc"])
+        weight = np.concatenate((net.plastic_weight.reshape(-1), np.zeros(n_trained * self._n_ff, F)))
+        return make_synapses(net.n_neurons, self._n_ff, source, neuron, weight, port)
+
+
+def network_model(network: Network) -> tuple[Model, dict[str, NDArray[np.float64]]]:
+    """Return the model of a network's neurons, and the parameters that differ between them with their values, (neuron,)."""
+    if network.model is not None:
+        model = parse_model(network.model["text"], "the network's neuron model", network.model["preset"] or None)
+        return with_parameters(model, network.model["parameters"]), {}
+    exc, inh = (_lif_values(neuron, network.dt_ms) for neuron in (network.exc_neuron, network.inh_neuron))
+    model = library_model("lif" if network.integration == "euler" else "lif_exact")
+    shared = {"tau_static": network.tau_static_ms, "tau_plastic": network.tau_plastic_ms}
+    counts = (network.n_exc, network.n_inh)
+    changed = {k: np.repeat([exc[k], inh[k]], counts) for k in _PARAMETERS if exc[k] != inh[k]}
+    return with_parameters(model, exc | shared), changed
+
+
+def _lif_values(neuron: Any, dt_ms: float) -> dict[str, float]:
+    values = neuron._asdict()
+    return {
+        "tau_m": values["tau_m_ms"],
+        "v_th": values["threshold"],
+        "v_reset": values["reset"],
+        "sigma": values["sigma"],
+        "t_ref": values["refractory_steps"] * dt_ms,
+    }
+
+
+def _port_numbers(network: Network, model: Model) -> dict[str, int]:
+    names = [p.name for p in model.ports]
+    if network.model is None:
+        kinds = {"static_exc": "static", "static_inh": "static", "plastic_exc": "plastic", "plastic_inh": "plastic"}
+    else:
+        kinds = network.model["ports"]
+    return {kind: names.index(port) for kind, port in kinds.items()}
+
+
+def spike_list(run: Trial) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return steps and neurons of a run's spikes."""
+    indptr = run.emitted.indptr
+    step = np.repeat(np.arange(run.n_steps, dtype=np.int32), np.diff(indptr))
+    return step, run.emitted.source[indptr[0] : indptr[-1]]
+
+
+def bin_counts(run: Trial, bin_steps: int, n: int) -> NDArray[np.uint16]:
+    """(bin, neuron): spikes of a run per bin."""
+    bins = run.n_steps // bin_steps
+    step, neuron = spike_list(run)
+    inside = step < bins * bin_steps
+    flat = (step[inside] // bin_steps).astype(np.int64) * n + neuron[inside]
+    return np.bincount(flat, minlength=bins * n).astype(np.uint16).reshape(bins, n)
