@@ -61,6 +61,7 @@ def command(
                 show=show,
             )
     else:
+        from fitrec.kernels.cuda.device import open_device
         from fitrec.stages import train_memory
 
-        click.echo(train_memory.dry_run(network, targets, section, threads))
+        click.echo(train_memory.dry_run(network, targets, section, threads, open_device(device)))

@@ -49,12 +49,12 @@ class FitSizes:
     pool_size: int = 1
 
     @classmethod
-    def of(cls, network: Network, n_bins: int) -> "FitSizes":
-        """Sizes of a network and its targets."""
+    def of(cls, network: Network, n_bins: int, n_pool: int | None = None) -> "FitSizes":
+        """Sizes of a network and its targets; `n_pool` is counted where it is not known."""
         return cls(
             n_neurons=network.n_neurons,
             n_static=len(network.static_indices),
-            n_pool=len(np.unique(network.plastic_pre)),
+            n_pool=len(np.unique(network.plastic_pre)) if n_pool is None else n_pool,
             n_trained=len(network.trained),
             n_inputs=int(network.plastic_pre.shape[1]),
             n_ff=network.n_feed_forward,
@@ -62,6 +62,19 @@ class FitSizes:
             n_bins=n_bins,
             stimulus_steps=network.window_start_step - network.stimulus_start_step if network.stimulus_sd > 0 else 0,
             pool_size=network.plastic_pool_size,
+        )
+
+    def ridge(self, trials: tuple[int, ...], trace_bits: int) -> Sizes:
+        """Sizes of a fit by batch ridge with so many trials per condition and loop."""
+        return Sizes(
+            n_conditions=self.n_conditions,
+            n_bins=self.n_bins,
+            n_pool=self.n_pool,
+            n_trained=self.n_trained,
+            n_inputs=self.n_inputs,
+            n_ff=self.n_ff,
+            trials=trials,
+            trace_bits=trace_bits,
         )
 
 
@@ -88,16 +101,7 @@ def ridge_parts(s: FitSizes, *, trials: tuple[int, ...], gram: str, memory_bytes
         If `memory_bytes` does not hold the traces of one loop.
 
     """
-    sizes = Sizes(
-        n_conditions=s.n_conditions,
-        n_bins=s.n_bins,
-        n_pool=s.n_pool,
-        n_trained=s.n_trained,
-        n_inputs=s.n_inputs,
-        n_ff=s.n_ff,
-        trials=trials,
-        trace_bits=trace_bits,
-    )
+    sizes = s.ridge(trials, trace_bits)
     samples = min(max(trials), trials_together(s.n_bins, s.n_neurons)) * s.n_bins
     parts = {"records of trials": samples * (10 * s.n_neurons + 8 * s.n_pool + 8 * s.n_ff)}
     if is_shared(sizes, gram, memory_bytes):

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from fitrec.learn.drive_targets import DriveTargets, measure_static_current
 from fitrec.learn.least_squares import Penalties, solve
+from fitrec.learn.memory import FitSizes
 from fitrec.learn.rule import Arrays, LoopResult, Problem, mean_correlation, require_finite_targets
-from fitrec.learn.statistics_form import Sizes, make_statistics
+from fitrec.learn.statistics_form import make_statistics
 from fitrec.learn.trial_sums import TrialSums
 from fitrec.networks.weights import Weights
 
@@ -52,16 +53,7 @@ class Ridge:
             plastic=network.plastic_weight.copy(),
             feed_forward=np.zeros((n_conditions, n_trained, network.n_feed_forward), np.float32),
         )
-        sizes = Sizes(
-            n_conditions=n_conditions,
-            n_bins=n_bins,
-            n_pool=len(self._pool),
-            n_trained=n_trained,
-            n_inputs=int(network.plastic_pre.shape[1]),
-            n_ff=network.n_feed_forward,
-            trials=tuple(self._trials),
-            trace_bits=trace_bits,
-        )
+        sizes = FitSizes.of(network, n_bins, len(self._pool)).ridge(tuple(self._trials), trace_bits)
         self._statistics = make_statistics(sizes, gram, memory_gb * 1e9, problem.simulator.device, self._pool)
         self._drives = DriveTargets(problem)
 

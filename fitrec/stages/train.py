@@ -27,7 +27,7 @@ from fitrec.networks.weights import Weights
 from fitrec.simulate.simulator import Simulator
 from fitrec.simulate.threads import available_threads
 from fitrec.stages import VERSIONS
-from fitrec.stages.train_memory import require_memory
+from fitrec.stages.train_memory import require_device_memory, require_memory
 from fitrec.stages.train_progress import Reporter, Status
 from fitrec.stages.train_state import TrainState
 from fitrec.targets.smoothing import smooth
@@ -81,9 +81,11 @@ def run(
     """
     store.require_absent(out, overwrite)
     net, wanted = store.load(network, Network), store.load(targets, Targets)
-    require_memory(FitSizes.of(net, wanted.n_bins), config, threads or available_threads())
+    sizes, gpu = FitSizes.of(net, wanted.n_bins), open_device(device)
+    require_memory(sizes, config, threads or available_threads())
+    if gpu is not None:
+        require_device_memory(sizes, config, gpu)
     reporter = Reporter(show)
-    gpu = open_device(device)
     training = make_training(net, wanted, config, threads, reporter.condition, gpu)
     identity = {
         "version of the train stage": str(VERSIONS["train"]),

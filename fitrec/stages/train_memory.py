@@ -3,12 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from fitrec import store
 from fitrec.config.train import TrainConfig
 from fitrec.errors import TrainingError
+from fitrec.kernels.cuda.device import Device
+from fitrec.kernels.cuda.device import require_memory as require_free
+from fitrec.learn import device_memory
 from fitrec.learn.memory import FitSizes, Parts, ridge_parts, rls_parts, shared_parts
 from fitrec.networks.network import Network
 from fitrec.targets.targets import Targets
@@ -27,15 +31,30 @@ def plan(sizes: FitSizes, config: TrainConfig, threads: int) -> Parts:
     """Bytes that a training needs, part by part."""
     parts = shared_parts(sizes, threads)
     if config.rule == "rls":
-        return parts | rls_parts(sizes, rank=config.rls.rank, storage=config.rls.p_storage)
+        return parts | rls_parts(sizes, **_rls(config))
+    return parts | ridge_parts(sizes, **_ridge(config))
+
+
+def device_plan(sizes: FitSizes, config: TrainConfig) -> Parts:
+    """Bytes that a training needs on a GPU, part by part."""
+    parts = device_memory.shared_parts(sizes, traces=config.rule == "ridge")
+    if config.rule == "rls":
+        return parts | device_memory.rls_parts(sizes, **_rls(config))
+    return parts | device_memory.ridge_parts(sizes, **_ridge(config))
+
+
+def _rls(config: TrainConfig) -> dict[str, Any]:
+    return {"rank": config.rls.rank, "storage": config.rls.p_storage}
+
+
+def _ridge(config: TrainConfig) -> dict[str, Any]:
     ridge = config.ridge
-    return parts | ridge_parts(
-        sizes,
-        trials=tuple(ridge.trials if forcing > 0 else ridge.closed_loop_trials for forcing in ridge.forcing),
-        gram=ridge.gram,
-        memory_bytes=ridge.memory_gb * _GB,
-        trace_bits=ridge.trace_bits,
-    )
+    return {
+        "trials": tuple(ridge.trials if forcing > 0 else ridge.closed_loop_trials for forcing in ridge.forcing),
+        "gram": ridge.gram,
+        "memory_bytes": ridge.memory_gb * _GB,
+        "trace_bits": ridge.trace_bits,
+    }
 
 
 def require_memory(sizes: FitSizes, config: TrainConfig, threads: int, available: int | None = None) -> Parts:
@@ -76,25 +95,51 @@ def _total(sizes: FitSizes, config: TrainConfig, threads: int) -> float:
         return float("inf")
 
 
-def describe(parts: Parts) -> str:
-    """Say what a training needs, a line per part."""
+def describe(parts: Parts, device_parts: Parts | None = None, device: Device | None = None) -> str:
+    """Say what a training needs, a line per part; on a device too, if there is one."""
+    text = _lines(f"memory, of {machine_bytes() / _GB:.1f} GB in all:", parts)
+    if device is None or device_parts is None:
+        return text
+    free = device.free_bytes() / _GB
+    return f"{text}\n{_lines(f'memory of {device.name}, of which {free:.1f} GB are free:', device_parts)}"
+
+
+def _lines(head: str, parts: Parts) -> str:
     lines = [f"  {name:<40}{size / _GB:>10.3f} GB" for name, size in {**parts, "total": sum(parts.values())}.items()]
-    return "\n".join([f"memory, of {machine_bytes() / _GB:.1f} GB in all:", *lines])
+    return "\n".join([head, *lines])
 
 
-def dry_run(network: Path, targets: Path, config: TrainConfig, threads: int) -> str:
+def require_device_memory(sizes: FitSizes, config: TrainConfig, device: Device) -> Parts:
+    """Return the plan of the device.
+
+    Raises
+    ------
+    DeviceError
+        If it is larger than the memory that is free there.
+
+    """
+    parts = device_plan(sizes, config)
+    largest = max(parts, key=lambda name: parts[name])
+    what = f"this training (of which {parts[largest] / _GB:.2f} GB are for {largest})"
+    remedy = "lower train.ridge.memory_gb" if largest == "traces" else "take fewer neurons or plastic inputs"
+    require_free(device, sum(parts.values()), what, remedy)
+    return parts
+
+
+def dry_run(network: Path, targets: Path, config: TrainConfig, threads: int, device: Device | None = None) -> str:
     """Say what the training of a stored network would need.
 
     Raises
     ------
-    TrainingError
-        As `require_memory`.
+    TrainingError, DeviceError
+        As `require_memory` and `require_device_memory`.
     StoreError
         If something cannot be read.
 
     """
     sizes = FitSizes.of(store.load(network, Network), store.load(targets, Targets).n_bins)
-    return describe(require_memory(sizes, config, threads))
+    on_device = None if device is None else require_device_memory(sizes, config, device)
+    return describe(require_memory(sizes, config, threads), on_device, device)
 
 
 def _alternatives(config: TrainConfig) -> Iterator[tuple[str, TrainConfig]]:

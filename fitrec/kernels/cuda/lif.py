@@ -152,7 +152,7 @@ def upload(device: Device, wiring: lif.Wiring, earlier: Wiring | None = None) ->
 
 def state_bytes(n: int, n_ff: int) -> int:
     """Device memory that the state of one trial takes."""
-    return n * (8 * 4 + 4 * 8) + n_ff * 4 + n + n_ff
+    return n * (7 * 4 + 4 * 8) + n_ff * 4 + n + n_ff
 
 
 class Batch:
