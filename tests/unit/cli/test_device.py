@@ -60,9 +60,11 @@ def test_threads() -> None:
     assert resolve_threads(None) >= 1
 
 
-@pytest.mark.parametrize("name", ["loop", "rls"])
-def test_benchmarks_of_the_cpu_refuse_a_gpu(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize(("name", "option"), [("loop", "--p-storage"), ("rls", "--storage")])
+def test_benchmarks_on_a_gpu_keep_p_in_full(monkeypatch: pytest.MonkeyPatch, name: str, option: str) -> None:
     monkeypatch.setattr(bench, "resolve_device", lambda text: "cuda:0")
-    result = CliRunner().invoke(bench.command, [name, "--device", "cuda"])
+    monkeypatch.setattr("fitrec.kernels.cuda.device.open_device", lambda name: name)
+    result = CliRunner().invoke(bench.command, [name, "--device", "cuda", option, "packed"])
     assert isinstance(result.exception, ConfigError)
-    assert str(result.exception) == f"--device cuda: 'bench {name}' measures the CPU only, for now; use --device cpu."
+    assert f"{option} " in str(result.exception)
+    assert "a GPU" in str(result.exception)
