@@ -13,6 +13,7 @@ from fitrec.tasks import names
 
 _SHARED = (
     click.option("--rule", type=click.Choice(names.GRADIENT_RULES), default="local-adjoint", show_default=True),
+    click.option("--readout-only", is_flag=True, help="Leave the synapses as they are, for comparison."),
     click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help="Of Adam.  [default: that of the task]"),
     click.option(
         "--trace-ms",
@@ -68,6 +69,7 @@ def ei_decision(**given: Any) -> None:
 )
 @click.option("--batch-size", type=click.IntRange(min=1), default=10, show_default=True, help="Samples per update.")
 @click.option("--neurons", type=click.IntRange(min=1), default=150, show_default=True)
+@click.option("--shift", type=click.IntRange(0, 33), help="Pixels, at most, that a training sample is moved by in each pass.")
 @click.option("--feedback", type=click.Choice(names.FEEDBACKS), default="symmetric", show_default=True)
 @click.option("--c-reg", type=click.FloatRange(min=0), help="Strength of the firing-rate regularisation, per Hz^2.")
 @click.option("--target-rate-hz", type=click.FloatRange(min=0), help="Rate it regularises towards.")

@@ -64,6 +64,8 @@ class Trainer:
     limits : Limits
         Of the synapses.
     settings : Settings
+    readout_only : bool
+        Leave the synapses as they are: what the untrained network alone is good for.
     rate : float
         Learning rate of the synapses relative to that of the readout, as weights have units of their own.
     threads : int, optional
@@ -80,15 +82,15 @@ class Trainer:
         trace_ms: float,
         limits: Limits,
         settings: Settings,
+        readout_only: bool = False,
         rate: float = 1.0,
         threads: int | None,
     ) -> None:
         self.network, self.weights, self.readout, self._threads = network, weights, readout, threads
         self._rule, self._decay = rule, float(np.exp(-network.dt_ms / trace_ms))
         neuron = network.plastic.target % network.width
-        self.optimiser = Optimiser(
-            [Parameter("synapses", weights, limits, neuron=neuron, rate=rate), readout.parameter], settings, threads=threads
-        )
+        self._synapses = Parameter("synapses", weights, limits, neuron=neuron, rate=rate, frozen=readout_only)
+        self.optimiser = Optimiser([self._synapses, readout.parameter], settings, threads=threads)
 
     def learn(self, items: Sequence[Item], prepare: Callable[[Item], Prepared]) -> Batch:
         """Run a trial for each item with the present weights; then change them."""
@@ -109,7 +111,8 @@ class Trainer:
 
     def _one(self, prepared: Prepared, *, learning: bool) -> tuple[Judged, NDArray[np.float64], tuple[NDArray[Any], ...]]:
         recording = prepared.recording
-        trial = prepared.run(Recording(tape=learning, rows=recording.rows, every=recording.every))
+        learning_synapses = learning and not self._synapses.frozen
+        trial = prepared.run(Recording(tape=learning_synapses, rows=recording.rows, every=recording.every))
         judged = prepared.judge(trial)
         seconds = trial.n_steps * self.network.dt_ms / 1000
         rate = np.bincount(trial.emitted.source, minlength=self.network.n) / seconds
@@ -118,7 +121,8 @@ class Trainer:
         assert judged.signals is not None and judged.readout is not None  # noqa: PT018
         rule = self._new_rule()
         gradient = rule.new_gradient()
-        rule.add(self.weights, trial, judged.signals, gradient)
+        if learning_synapses:
+            rule.add(self.weights, trial, judged.signals, gradient)
         return judged._replace(signals=None, readout=None), rate, (gradient.plastic, judged.readout)
 
     def _new_rule(self) -> Rule:

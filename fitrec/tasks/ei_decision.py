@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from math import ceil, exp, log
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,7 @@ class Request:
     stop_at: float = 0.9  # running mean of the accuracy
     neurons: int = NEURONS
     dale: Dale = "clip"
+    readout_only: bool = False
     learning_rate: float = 1e-3
     trace_ms: float = 200.0
     precision: str = "float32"
@@ -68,7 +69,8 @@ def run(request: Request, progress: Callable[[int, float], None] | None = None) 
     -------
     dict
         `loss` (nat, mean over the recall period) and `accuracy`, one number per iteration; `running_accuracy`, its exponential
-        mean (0.8 of the old one); `reached`: iteration and seconds at which that first was `stop_at`, or null; `rate_hz` of
+        mean (0.8 of the old one); `reached`: iteration, seconds and seconds of all processors together (compilation included)
+        at which that first was `stop_at`, or null; `rate_hz` of
         excitatory and inhibitory neurons per iteration; `sign_changes`: synapses whose sign has ever differed from the first
         one; the request; `seconds`.
 
@@ -78,8 +80,8 @@ def run(request: Request, progress: Callable[[int, float], None] | None = None) 
         If a gradient is not finite.
 
     """
-    start = perf_counter()
-    trainer = _trainer(request)
+    start, processor = perf_counter(), process_time()
+    trainer = make_trainer(request)
     excitatory = round(EXCITATORY * request.neurons)
     signs = np.signbit(trainer.weights)
     changed = np.zeros(signs.shape, np.bool_)
@@ -88,14 +90,18 @@ def run(request: Request, progress: Callable[[int, float], None] | None = None) 
     running = 0.5
     for iteration in range(1, request.iterations + 1):
         first = (iteration - 1) * request.batch_size
-        batch = trainer.learn(range(first, first + request.batch_size), lambda number: _prepare(trainer, number, request.seed))
+        batch = trainer.learn(range(first, first + request.batch_size), lambda number: prepare(trainer, number, request.seed))
         changed |= np.signbit(trainer.weights) != signs
         running = 0.8 * running + 0.2 * batch.accuracy
         _append(figures, batch, running, excitatory)
         if progress is not None:
             progress(iteration, batch.loss)
         if running >= request.stop_at:
-            reached = {"iteration": iteration, "seconds": perf_counter() - start}
+            reached = {
+                "iteration": iteration,
+                "seconds": perf_counter() - start,
+                "processor_seconds": process_time() - processor,
+            }
             break
     return {
         "task": "ei-decision",
@@ -121,7 +127,8 @@ def _append(figures: dict[str, list[Any]], batch: Batch, running: float, excitat
         figures[key].append(value)
 
 
-def _trainer(request: Request) -> Trainer:
+def make_trainer(request: Request) -> Trainer:
+    """Return the untrained network with all that it learns by."""
     dtype = np.dtype(request.precision)
     # Before a spike resets the voltage; the threshold carries no derivative.
     model = observe(library_model(MODEL), _OBSERVED, "", "(v - detach(theta)) / detach(theta)")
@@ -141,6 +148,7 @@ def _trainer(request: Request) -> Trainer:
         settings=Settings(
             learning_rate=request.learning_rate, clip_norm=1.0, schedule=Schedule(kind="step", every=30, factor=0.9)
         ),
+        readout_only=request.readout_only,
         threads=request.threads,
     )
 
@@ -160,7 +168,8 @@ def draw_synapses(n: int, dtype: np.dtype[Any], seed: int) -> Synapses:
     return make_synapses(n, INPUTS, source, neuron, weight, inhibitory, dtype)
 
 
-def _prepare(trainer: Trainer, number: int, seed: int) -> Prepared:
+def prepare(trainer: Trainer, number: int, seed: int) -> Prepared:
+    """Return trial `number`."""
     network = trainer.network
     drawn = evidence(number, seed)
     voltage = np.random.default_rng((seed, _INITIAL, number)).uniform(0, 1, network.n)

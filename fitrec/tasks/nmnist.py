@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from math import exp, sqrt
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from fitrec.neurons.load import library_model
 from fitrec.simulate.model_network import ModelNetwork, Recording, Trial
 from fitrec.simulate.synapses import Synapses, make_synapses
 from fitrec.tasks.batches import Judged, Prepared, RuleName, Trainer
-from fitrec.tasks.nmnist_files import INPUTS, Sample, find_samples, read_events
+from fitrec.tasks.nmnist_files import INPUTS, Sample, find_samples, move, read_events
 
 CLASSES = 10
 STEPS = 300  # of 1 ms; the longest recording takes 336 ms
@@ -42,7 +42,9 @@ class Request:
     neurons: int = 150
     recurrent_density: float = 0.1
     feedback: Literal["symmetric", "random", "adaptive"] = "symmetric"
+    readout_only: bool = False
     learning_rate: float = 2e-3
+    shift: int = 2  # pixels, at most, by which training samples are moved anew in each pass
     c_reg: float = 1e-4  # per Hz^2
     target_rate_hz: float = 10.0
     trace_ms: float = 20.0
@@ -50,6 +52,14 @@ class Request:
     precision: str = "float32"
     threads: int | None = None
     seed: int = 1
+
+
+class _Shown(NamedTuple):
+    """A sample, moved by whole pixels."""
+
+    sample: Sample
+    right: int = 0
+    down: int = 0
 
 
 def run(folder: Path, request: Request, progress: Callable[[int, float], None] | None = None) -> dict[str, Any]:
@@ -91,21 +101,23 @@ def run(folder: Path, request: Request, progress: Callable[[int, float], None] |
         train, test = train[: -request.validate], train[-request.validate :]
     trainer = _trainer(request)
 
-    def prepare(sample: Sample) -> Prepared:
-        return _prepare(trainer, sample, request)
+    def prepare(shown: _Shown) -> Prepared:
+        return _prepare(trainer, shown, request)
 
     figures: dict[str, list[float]] = {key: [] for key in ("loss", "train_accuracy", "rate_hz")}
     for iteration in range(1, request.iterations + 1):
-        order = np.random.default_rng((request.seed, _ORDER, iteration)).permutation(len(train))
+        random = np.random.default_rng((request.seed, _ORDER, iteration))
+        order = random.permutation(len(train))
+        moves = random.integers(-request.shift, request.shift + 1, (len(train), 2))
         batches = []
         for first in range(0, len(train), request.batch_size):
-            chosen = [train[k] for k in order[first : first + request.batch_size]]
+            chosen = [_Shown(train[k], *moves[k].tolist()) for k in order[first : first + request.batch_size]]
             batches.append((len(chosen), trainer.learn(chosen, prepare)))
         for key, name in (("loss", "loss"), ("train_accuracy", "accuracy"), ("rate_hz", "rate_hz")):
             figures[key].append(sum(size * float(np.mean(getattr(batch, name))) for size, batch in batches) / len(train))
         if progress is not None:
             progress(iteration, figures["loss"][-1])
-    tested = trainer.test(test, prepare)
+    tested = trainer.test([_Shown(sample) for sample in test], prepare)
     return {
         "task": "nmnist",
         **asdict(request),
@@ -145,6 +157,7 @@ def _trainer(request: Request) -> Trainer:
         limits=FREE,
         settings=Settings(learning_rate=request.learning_rate, clip_norm=1.0),
         rate=threshold,
+        readout_only=request.readout_only,
         threads=request.threads,
     )
 
@@ -161,9 +174,9 @@ def draw_synapses(request: Request, threshold: float) -> Synapses:
     return make_synapses(n, INPUTS, source, neuron, weight, dtype=np.dtype(request.precision))
 
 
-def _prepare(trainer: Trainer, sample: Sample, request: Request) -> Prepared:
-    network = trainer.network
-    step, pixel = read_events(sample.path, STEPS)
+def _prepare(trainer: Trainer, shown: _Shown, request: Request) -> Prepared:
+    network, sample = trainer.network, shown.sample
+    step, pixel = move(*read_events(sample.path, STEPS), shown.right, shown.down)
     indptr = np.searchsorted(step, np.arange(STEPS + 1)).astype(np.int64)
     inputs = Events(indptr, pixel + np.int32(network.n))
     regularisation = FiringRate(strength=request.c_reg, target_hz=request.target_rate_hz)

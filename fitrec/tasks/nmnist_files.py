@@ -105,6 +105,15 @@ def read_events(path: Path, n_steps: int) -> tuple[NDArray[np.int64], NDArray[np
     return step, pixel.astype(np.int32)
 
 
+def move(step: NDArray[np.int64], pixel: NDArray[np.int32], right: int, down: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Move all events by whole pixels; what leaves the image is lost. Arguments and result as `read_events` returns them."""
+    polarity, place = np.divmod(pixel, SIDE * SIDE)
+    y, x = np.divmod(place, SIDE)
+    x, y = x + right, y + down
+    inside = (x >= 0) & (x < SIDE) & (y >= 0) & (y < SIDE)
+    return step[inside], ((polarity * SIDE + y) * SIDE + x)[inside].astype(np.int32)
+
+
 def _listed(folder: Path, name: str) -> list[Sample]:
     """Read a list of numbers and classes, for those whose files are there: the small set has the first 200 of 1000."""
     samples = []

@@ -82,6 +82,18 @@ def test_the_signal_of_the_decision_is_the_derivative_of_its_loss() -> None:
     assert judged.readout[3, 1] == pytest.approx(change, rel=1e-4)
 
 
+def test_a_readout_alone_leaves_the_synapses() -> None:
+    whole, alone = decide(iterations=3), decide(iterations=3, readout_only=True)
+    assert whole["loss"][0] == alone["loss"][0]
+    assert whole["loss"][1] != alone["loss"][1]
+    assert alone["rate_hz"][0] != alone["rate_hz"][1]  # other trials
+    trainer = ei_decision.make_trainer(ei_decision.Request(neurons=30, readout_only=True))
+    before, w_out = trainer.weights.copy(), trainer.readout.w_out.copy()
+    trainer.learn(range(2), lambda number: ei_decision.prepare(trainer, number, 1))
+    np.testing.assert_array_equal(trainer.weights, before)
+    assert (trainer.readout.w_out != w_out).any()
+
+
 def test_standardisation() -> None:
     random = np.random.default_rng(5)
     x, weights = random.normal(3, 2, (4, 7)), random.normal(size=(4, 7))

@@ -10,7 +10,7 @@ from fitrec.errors import MissingFileError, RecordingError
 from fitrec.kernels.cpu import bernoulli as cpu
 from fitrec.kernels.reference import bernoulli as reference
 from fitrec.tasks import evidence as task
-from fitrec.tasks.nmnist_files import INPUTS, find_samples, read_events
+from fitrec.tasks.nmnist_files import INPUTS, find_samples, move, read_events
 
 
 def test_bernoulli_draws_equal_the_reference() -> None:
@@ -60,6 +60,15 @@ def test_events_are_read(tmp_path: Path) -> None:
     step, pixel = read_events(write_sample(tmp_path / "a.bs2", events), 300)
     np.testing.assert_array_equal(step, [0, 62, 299])  # 62.5 is rounded to the even
     np.testing.assert_array_equal(pixel, [0, 34 * 34 + 2 * 34 + 3, INPUTS - 1])
+
+
+def test_events_are_moved() -> None:
+    step, pixel = np.array([0, 3, 5]), np.array([5 * 34 + 7, 34 * 34 + 2, 33 * 34 + 33], np.int32)
+    moved_step, moved = move(step, pixel, 1, -2)
+    np.testing.assert_array_equal(moved_step, [0])  # the second leaves at the top, the third at the right
+    np.testing.assert_array_equal(moved, [3 * 34 + 8])
+    np.testing.assert_array_equal(move(step, pixel, -2, 0)[1], [5 * 34 + 5, 34 * 34, 33 * 34 + 31])
+    np.testing.assert_array_equal(move(step, pixel, 0, 0)[1], pixel)
 
 
 def test_both_layouts_are_found(tmp_path: Path) -> None:
