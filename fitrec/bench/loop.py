@@ -76,9 +76,9 @@ class TimedSimulator(Simulator):
         self.spikes += counts
         self.state = state
 
-    def device_batch(self, *args: Any) -> cuda.Batch:
+    def device_batch(self, *args: Any, **options: Any) -> cuda.Batch:
         """Make a batch as the Simulator does."""
-        self.batch = super().device_batch(*args)
+        self.batch = super().device_batch(*args, **options)
         return self.batch
 
     def final_state(self) -> dict[str, NDArray[Any]]:

@@ -38,15 +38,15 @@ class Rls:
         self._problem, self._instantaneous = problem, static_current == "instantaneous"
         self.n_loops, self._evaluate_every = loops, evaluate_every
         n_trained, n_inputs = network.plastic_pre.shape
-        self._n_ff = network.n_feed_forward
+        n_ff = network.n_feed_forward
         self.weights = Weights(
             plastic=network.plastic_weight.copy(),
-            feed_forward=np.zeros((network.n_conditions, n_trained, self._n_ff), np.float32),
+            feed_forward=np.zeros((network.n_conditions, n_trained, n_ff), np.float32),
         )
         self._drives = DriveTargets(problem)
         unit = self._mean_square_trace() if scaling == "relative" else 1.0
         p0 = initial_p(
-            self._n_ff,
+            n_ff,
             network.n_plastic_exc,
             n_inputs - network.n_plastic_exc,
             penalty=penalty * unit,
@@ -95,17 +95,15 @@ class Rls:
 
     def _trial(self, condition: int, index: int, wanted: NDArray[np.float64]) -> NDArray[np.float64]:
         """Run one trial with learning; returns the spikes of every neuron in the window."""
-        network, n_ff = self._problem.simulator.network, self._n_ff
-        counts, bad = self._trials.run(self.weights, condition, index, wanted)
+        network = self._problem.simulator.network
+        weights, counts, bad = self._trials.run(self.weights, condition, index, wanted)
         if bad is not None:
             raise TrainingError(
                 f"RLS became unstable at neuron {network.trained[bad[1]]} in loop {index + 1}, "
                 f"condition {network.condition_names[condition]!r}, bin {bad[0] + 1}: "
                 "r'Pr is negative or not finite, or the error is not; raise train.rls.penalty"
             )
-        learned, feed_forward = self._trials.learner.weights, self.weights.feed_forward.copy()
-        feed_forward[condition] = learned[:, :n_ff]
-        self.weights = Weights(plastic=learned[:, n_ff:].copy(), feed_forward=feed_forward)
+        self.weights = weights
         return counts.astype(np.float64)
 
     def validates(self, index: int) -> bool:

@@ -19,10 +19,12 @@ logger = logging.getLogger(__name__)
 
 
 class Outcome(NamedTuple):
-    """What a trial gives besides the learned weights.
+    """What a trial gives.
 
     Attributes
     ----------
+    weights : Weights
+        After it; those of feed-forward inputs in the other conditions are as they were.
     counts : (neuron,) uint16
         Spikes in the window.
     bad : (bin, trained neuron) or None
@@ -30,6 +32,7 @@ class Outcome(NamedTuple):
 
     """
 
+    weights: Weights
     counts: NDArray[np.uint16]
     bad: tuple[int, int] | None
 
@@ -71,6 +74,13 @@ def learning_decay(simulator: Simulator, bin_steps: int) -> np.float32:
     return np.float32(simulator.trace_power(bin_steps)[bin_steps] / simulator.constants.charge_p)
 
 
+def parted(weights: Weights, condition: int, learned: NDArray[np.float32]) -> Weights:
+    """Put the learned weights of a condition, (trained, feed-forward and plastic input), in place of those in `weights`."""
+    n_ff, feed_forward = weights.feed_forward.shape[2], weights.feed_forward.copy()
+    feed_forward[condition] = learned[:, :n_ff]
+    return Weights(plastic=learned[:, n_ff:].copy(), feed_forward=feed_forward)
+
+
 def joined(weights: Weights, condition: int) -> NDArray[np.float32]:
     """(trained, feed-forward and plastic input) weights of a condition."""
     return np.concatenate([weights.feed_forward[condition], weights.plastic], axis=1)
@@ -102,11 +112,11 @@ class CpuTrials:
             bias = ((current if self._instantaneous else 0.0) - wanted[k]).astype(np.float32)
             bad = learner.update(rho, state.trace, state.ff_trace, bias)
             if bad is not None:
-                return Outcome(counts, (k, bad))
+                return Outcome(weights, counts, (k, bad))
             if n_ff:
                 wiring.ff_fixed[:] = np.rint(learner.weights[:, :n_ff].T.astype(np.float64) * lif.FIXED_ONE)
         learner.end_trial()
-        return Outcome(counts, None)
+        return Outcome(parted(weights, condition, learner.weights), counts, None)
 
 
 class CudaTrials:
@@ -123,14 +133,17 @@ class CudaTrials:
         # Where in the learner's weights those stand that the time loop delivers, in its order.
         self._plastic_source = self._device.asarray(row.astype(np.int64) * width + n_ff + slot)
         self._ff_source = self._device.asarray(np.arange(n_ff)[:, None] + width * np.arange(len(network.trained)))
+        self._plastic: NDArray[np.float32] | None = None  # the host's copy of the plastic weights that are on the device
 
     def run(self, weights: Weights, condition: int, index: int, wanted: NDArray[np.float64]) -> Outcome:
         """See `Trials.run`."""
         device, learner, simulator = self._device, self.learner, self._problem.simulator
         network, steps, rho = simulator.network, self._problem.bin_steps, learning_decay(simulator, self._problem.bin_steps)
         n, n_ff, start = network.n_neurons, network.n_feed_forward, network.window_start_step
-        learner.begin(joined(weights, condition), n)
-        batch = simulator.device_batch(weights, condition, steps, np.array([index]))
+        is_there = weights.plastic is self._plastic
+        learner.begin(weights.feed_forward[condition] if is_there else joined(weights, condition), n)
+        batch = simulator.device_batch(weights, condition, steps, np.array([index]), learns=True)
+        learner.fix_weights(self._plastic_source, batch.projections.plastic_fixed)
         if start > 0:
             batch.advance(0, 1, start, cuda.new_output(device, 1, 0, n, n_ff))
         output, drives = cuda.new_output(device, 1, 1, n, n_ff), device.asarray(wanted)
@@ -142,7 +155,9 @@ class CudaTrials:
             learner.fix_weights(self._plastic_source, projections.plastic_fixed)
             learner.fix_weights(self._ff_source, projections.ff_fixed)
         learner.flush()
-        return Outcome(device.to_host(output.counts)[0, 0], learner.bad())
+        learned = parted(weights, condition, learner.weights)
+        self._plastic = learned.plastic
+        return Outcome(learned, device.to_host(output.counts)[0, 0], learner.bad())
 
 
 def make_trials(

@@ -195,17 +195,21 @@ class Simulator:
         power = self.trace_power(max(chunk_steps, self.network.window_start_step))
         return self._batches.setting(self.constants, condition, power)
 
-    def device_batch(self, weights: Weights, condition: int, chunk_steps: int, trials: NDArray[np.int64]) -> cuda.Batch:
-        """Trials of a condition on the device at their initial voltages, to be advanced by the caller; needs a device."""
-        assert self.device is not None
-        return cuda.Batch(
-            self.device, self.device_setting(condition, chunk_steps), self.device_wiring(weights, condition), trials
-        )
+    def device_batch(
+        self, weights: Weights, condition: int, chunk_steps: int, trials: NDArray[np.int64], *, learns: bool = False
+    ) -> cuda.Batch:
+        """Trials of a condition on the device at their initial voltages, to be advanced by the caller; needs a device.
 
-    def device_wiring(self, weights: Weights, condition: int) -> cuda.Wiring:
-        """Projections with the given weights on the device; needs a device."""
+        With `learns` the plastic weights are left to the caller, who writes them into the batch's ``projections`` first.
+        """
+        assert self.device is not None
+        wiring = self.device_wiring(weights, condition, learns=learns)
+        return cuda.Batch(self.device, self.device_setting(condition, chunk_steps), wiring, trials)
+
+    def device_wiring(self, weights: Weights, condition: int, *, learns: bool = False) -> cuda.Wiring:
+        """Projections with the given weights on the device, `learns` as in `device_batch`; needs a device."""
         assert self._batches is not None
-        return self._batches.upload(self.wiring(weights, condition))
+        return self._batches.upload(self.wiring(weights, condition, learned=weights.plastic if learns else None))
 
     def plastic_places(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """See `NetworkWiring.plastic_places`."""

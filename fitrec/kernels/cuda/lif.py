@@ -136,9 +136,14 @@ class _Span(NamedTuple):
 
 
 def upload(device: Device, wiring: lif.Wiring, earlier: Wiring | None = None) -> Wiring:
-    """Copy the projections, not cut into parts, to the device; from `earlier`, of the same network, all but weights is taken."""
+    """Copy the projections, not cut into parts, to the device; from `earlier`, of the same network, all but weights is taken.
+
+    Where the plastic weights are still to be learned, there is only room for them.
+    """
     assert len(wiring.bounds) == 2
-    weights = {"plastic_fixed": device.asarray(wiring.plastic_fixed), "ff_fixed": device.asarray(wiring.ff_fixed)}
+    room = len(wiring.plastic_indices)
+    plastic = device.asarray(wiring.plastic_fixed) if wiring.plastic_fixed.size == room else device.xp.zeros(room, np.int64)
+    weights = {"plastic_fixed": plastic, "ff_fixed": device.asarray(wiring.ff_fixed)}
     if earlier is not None:
         return Wiring(earlier.projections._replace(**weights), earlier.by_synapse)
     p, given = wiring.procedural, wiring._asdict()

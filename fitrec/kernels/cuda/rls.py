@@ -124,10 +124,12 @@ class Learners:
         self._last = self._delta = (xp.zeros(0, np.float32), xp.zeros(0, np.float32))
 
     def begin(self, weights: NDArray[np.float32], n_neurons: int) -> None:
-        """Start a trial of a network of so many neurons from these weights, (neuron, input), with all traces at zero."""
+        """Start a trial of a network of so many neurons from these weights, (neuron, input), with all traces at zero.
+
+        If weights are given for the first inputs only, those of the others stay as they are.
+        """
         xp, n_ff = self._device.xp, int(self._sizes.n_ff)
-        padding = self.padded_weights.shape[1] - weights.shape[1]
-        self.padded_weights[:] = self._device.asarray(np.pad(weights, ((0, 0), (0, padding))))
+        self.padded_weights[:, : weights.shape[1]] = self._device.asarray(weights)
         for array in (self._q, self._h):
             array.fill(0)
         self._bad.fill(NONE_BAD)
