@@ -1,5 +1,6 @@
 """Mini-batches of trials of a network of compiled neurons: run in parallel, gradients averaged, weights updated."""
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -40,7 +41,7 @@ class Batch(NamedTuple):
 class Prepared:
     """A trial about to be run."""
 
-    run: Callable[[Recording], Trial]
+    run: Callable[[Recording, NDArray[Any] | None], Trial]  # given what to record, and memory for the tape
     recording: Recording
     judge: Callable[[Trial], Judged]
 
@@ -89,6 +90,7 @@ class Trainer:
         self.network, self.weights, self.readout, self._threads = network, weights, readout, threads
         self._rule, self._decay = rule, float(np.exp(-network.dt_ms / trace_ms))
         neuron = network.plastic.target % network.width
+        self._memory = threading.local()  # of each thread: the tape of its last trial
         self._synapses = Parameter("synapses", weights, limits, neuron=neuron, rate=rate, frozen=readout_only)
         self.optimiser = Optimiser([self._synapses, readout.parameter], settings, threads=threads)
 
@@ -112,7 +114,9 @@ class Trainer:
     def _one(self, prepared: Prepared, *, learning: bool) -> tuple[Judged, NDArray[np.float64], tuple[NDArray[Any], ...]]:
         recording = prepared.recording
         learning_synapses = learning and not self._synapses.frozen
-        trial = prepared.run(Recording(tape=learning_synapses, rows=recording.rows, every=recording.every))
+        recording = Recording(tape=learning_synapses, rows=recording.rows, every=recording.every)
+        trial = prepared.run(recording, getattr(self._memory, "tape", None))
+        self._memory.tape = trial.tape
         judged = prepared.judge(trial)
         seconds = trial.n_steps * self.network.dt_ms / 1000
         rate = np.bincount(trial.emitted.source, minlength=self.network.n) / seconds

@@ -174,13 +174,14 @@ def prepare(trainer: Trainer, number: int, seed: int) -> Prepared:
     drawn = evidence(number, seed)
     voltage = np.random.default_rng((seed, _INITIAL, number)).uniform(0, 1, network.n)
 
-    def start(recording: Recording) -> Trial:
+    def start(recording: Recording, tape: NDArray[Any] | None) -> Trial:
         return network.run(
             trainer.weights,
             events(drawn.spikes, network.n),
             recording=recording,
             state=network.rest({"v": voltage}),
             trial=number,
+            tape=tape,
         )
 
     return Prepared(

@@ -181,7 +181,7 @@ def _prepare(trainer: Trainer, shown: _Shown, request: Request) -> Prepared:
     inputs = Events(indptr, pixel + np.int32(network.n))
     regularisation = FiringRate(strength=request.c_reg, target_hz=request.target_rate_hz)
     return Prepared(
-        run=lambda recording: network.run(trainer.weights, inputs, recording=recording),
+        run=lambda recording, tape: network.run(trainer.weights, inputs, recording=recording, tape=tape),
         recording=Recording(),
         judge=lambda trial: judge(trainer.readout, trial, sample.digit, regularisation),
     )
