@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
 from fitrec.errors import TargetsError
 from fitrec.kernels.eprop import Array
@@ -61,7 +60,7 @@ class MeanSquared:
 
 @dataclass(frozen=True, kw_only=True)
 class PoissonCounts:
-    """Negative log likelihood (nat per count) of spike counts, which are Poisson given the observed rates.
+    """Negative log likelihood (nat per bin) of spike counts, which are Poisson given the observed rates.
 
     Attributes
     ----------
@@ -76,15 +75,15 @@ class PoissonCounts:
     floor_hz: float = 0.1
 
     def __call__(self, observed: Array, target: NDArray[Any], mask: Mask | None = None) -> tuple[float, Array]:
-        """Mean of m - k log m + log k!, m = (rate + floor) bin; `observed` in Hz, `target` counts."""
+        """Mean of m - k log m, m = (rate + floor) bin; `observed` in Hz, `target` counts k. log k!, a constant, is left out."""
         seen, number = _seen(observed, target, mask)
-        expected = (observed + self.floor_hz) * self.bin_s
-        if seen.any() and not expected[seen].min() > 0:
+        expected = np.where(seen, (observed + self.floor_hz) * self.bin_s, 1).astype(observed.dtype)
+        if not expected.min() > 0:
             raise TargetsError(f"an observed rate is {observed[seen].min():g} Hz; rates of counts cannot be negative")
-        counts = np.where(seen, target, 0)
-        terms = np.where(seen, expected - counts * np.log(np.where(seen, expected, 1)) + gammaln(counts + 1), 0)
-        signal = np.where(seen, (self.bin_s / number) * (1 - counts / np.where(seen, expected, 1)), 0)
-        return float(terms.sum(dtype=np.float64)) / number, signal.astype(observed.dtype)
+        counts = np.where(seen, target, 1).astype(observed.dtype)  # elements that were not observed: k = m = 1
+        terms = expected - counts * np.log(expected)
+        total = float(terms.sum(dtype=np.float64)) - (seen.size - number)
+        return total / number, (self.bin_s / number) * (1 - counts / expected)
 
 
 @dataclass(frozen=True, kw_only=True)
