@@ -183,5 +183,10 @@ def _of_modes(flat: Array, known: Reliability) -> Array:
     deviations = (flat - mean) / known.noise_hz
     left = principal_modes(deviations)[:, : len(known.mode)]
     odds = (known.mode / np.maximum(1 - known.mode, 1e-9))[: left.shape[1], None] * known.energy
-    gain = (odds / (1 + odds)) ** GAIN_EXPONENT
-    return np.asarray(np.maximum((left @ (gain * (left.T @ deviations))) * known.noise_hz + mean, 0.0))
+    share = odds / (1 + odds)
+    loadings = left.T @ deviations
+    weighed = share**GAIN_EXPONENT * loadings
+    # Weighing takes most of the unreliable units' energy; a network follows them better with what they are expected to have.
+    expected, present = (share * loadings**2).sum(axis=0), (weighed**2).sum(axis=0)
+    weighed *= np.sqrt(expected / np.where(present > 0, present, 1.0))
+    return np.asarray(np.maximum((left @ weighed) * known.noise_hz + mean, 0.0))
