@@ -17,7 +17,7 @@ from tests.tiny_fit import tiny_network, tiny_targets
 
 RIDGE = {"forcing": [1.0, 0.5, 0.0, 0.0], "trials": 2, "closed_loop_trials": 3, "correction_from": 2}
 RULES: dict[str, dict[str, Any]] = {
-    "ridge": {"rule": "ridge", "ridge": {**RIDGE, "gram": "shared"}},
+    "ridge": {"rule": "ridge", "ridge": {**RIDGE, "gram": "shared", "average_closed_loops": True}},
     # Room for five of the ten trials: the oldest are replaced.
     "gathered": {"rule": "ridge", "ridge": {**RIDGE, "gram": "gathered", "memory_gb": 1.2e-4}},
     "rls": {"rule": "rls", "rls": {"loops": 4, "rank": 4, "evaluate_every": 2}},

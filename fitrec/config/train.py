@@ -30,6 +30,11 @@ class Ridge(Section):
         "the loop's trials. 0: none.",
     )
     correction_from: int = Field(4, ge=1, description="First loop (from 1) whose measured rates correct the targets.")
+    average_closed_loops: bool = Field(
+        False,
+        description="Run each closed loop with the average of the closed loops' solutions so far: steadier where a network "
+        "without feed-forward input drifts.",
+    )
     gram: Literal["auto", "shared", "gathered"] = Field(
         "auto",
         description="Where a neuron's Gram matrix comes from: 'shared', a block of one matrix of all presynaptic neurons (small "

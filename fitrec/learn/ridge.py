@@ -37,6 +37,7 @@ class Ridge:
         discount: float,
         correction_gain: float,
         correction_from: int,
+        average_closed_loops: bool,
         gram: str,
         memory_gb: float,
         trace_bits: int,
@@ -45,6 +46,7 @@ class Ridge:
         self._problem, self._forcing, self._penalties = problem, forcing, penalties
         self._trials = [trials if alpha > 0 else closed_loop_trials for alpha in forcing]
         self._discount, self._gain, self._correction_from = discount, correction_gain, correction_from
+        self._average = average_closed_loops
         self.n_loops = len(forcing)
         n_conditions, n_bins, n_trained = problem.rate_hz.shape
         self._pool, positions = np.unique(network.plastic_pre, return_inverse=True)
@@ -88,7 +90,7 @@ class Ridge:
             self._penalties,
             problem.threads,
         )
-        self.weights = Weights(plastic=plastic, feed_forward=feed_forward)
+        self.weights = self._averaged(Weights(plastic=plastic, feed_forward=feed_forward), index)
         exc, inh = np.mean(rates, axis=0)
         return LoopResult(
             forcing=forcing,
@@ -101,6 +103,17 @@ class Ridge:
     def validates(self, index: int) -> bool:
         """Return True from the loop before the first closed loop on: earlier weights were solved for other inputs."""
         return index + 1 == self.n_loops or self._forcing[index + 1] == 0.0
+
+    def _averaged(self, solved: Weights, index: int) -> Weights:
+        """Average of the solutions of the closed loops so far, if asked for; else the newest."""
+        closed = sum(alpha == 0 for alpha in self._forcing[: index + 1])
+        if not self._average or closed < 2:
+            return solved
+        share, now = np.float32(1 / closed), self.weights
+        return Weights(
+            plastic=now.plastic + share * (solved.plastic - now.plastic),
+            feed_forward=now.feed_forward + share * (solved.feed_forward - now.feed_forward),
+        )
 
     def _averaging(self, index: int) -> float:
         """Weight of this loop's static current in the average: closed loops count by trials, forced ones are soon forgotten."""

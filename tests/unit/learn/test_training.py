@@ -157,3 +157,20 @@ def test_without_any_correlation_the_newest_weights_are_taken() -> None:
     silent = {index: constant(training, -30.0 - index) for index in range(5)}
     assert same(run_with(training, silent), silent[4])
     assert training.best_correlation == float("-inf")
+
+
+def test_closed_loops_are_averaged() -> None:
+    """Two closed loops: the second runs with the solution of the first in either case, so it finds the same solution."""
+    ridge = {"forcing": [1.0, 0.0, 0.0], "trials": 2, "correction_from": 2}
+    plain, averaged = (tiny_training(ridge={**ridge, "average_closed_loops": average}).rule for average in (False, True))
+    solutions = []
+    for index in range(3):
+        plain.loop(index)
+        averaged.loop(index)
+        solutions.append(plain.weights)
+        if index < 2:
+            assert same(plain.weights, averaged.weights)
+    assert not same(solutions[1], solutions[2])
+    for part in ("plastic", "feed_forward"):
+        mean = (getattr(solutions[1], part) + getattr(solutions[2], part)) / 2
+        np.testing.assert_allclose(getattr(averaged.weights, part), mean, rtol=1e-5, atol=1e-6)
