@@ -14,7 +14,8 @@ from fitrec.tasks import names
 _SHARED = (
     click.option("--rule", type=click.Choice(names.GRADIENT_RULES), default="local-adjoint", show_default=True),
     click.option("--readout-only", is_flag=True, help="Leave the synapses as they are, for comparison."),
-    click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help="Of Adam.  [default: that of the task]"),
+    click.option("--optimizer", type=click.Choice(names.OPTIMIZERS), default="adam", show_default=True),
+    click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help="[default: that of the task, for Adam]"),
     click.option(
         "--trace-ms",
         type=click.FloatRange(min=0, min_open=True),
@@ -35,6 +36,7 @@ def _shared(of: Callable[..., None]) -> Callable[..., None]:
 
 @click.command("ei-decision")
 @_shared
+@click.option("--model", type=click.Choice(names.EI_MODELS), default="gif_coba", show_default=True, help="Neuron model.")
 @click.option("--iterations", type=click.IntRange(min=1), default=300, show_default=True, help="Most batches to train with.")
 @click.option(
     "--batch-size", type=click.IntRange(min=1), default=128, show_default=True, help="Trials per batch, always new ones."
@@ -69,6 +71,7 @@ def ei_decision(**given: Any) -> None:
 )
 @click.option("--batch-size", type=click.IntRange(min=1), default=10, show_default=True, help="Samples per update.")
 @click.option("--neurons", type=click.IntRange(min=1), default=150, show_default=True)
+@click.option("--surrogate", type=click.Choice(names.SURROGATES), help="[default: the model's own]")
 @click.option("--shift", type=click.IntRange(0, 33), help="Pixels, at most, that a training sample is moved by in each pass.")
 @click.option("--feedback", type=click.Choice(names.FEEDBACKS), default="symmetric", show_default=True)
 @click.option("--c-reg", type=click.FloatRange(min=0), help="Strength of the firing-rate regularisation, per Hz^2.")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from math import ceil, exp, log
 from time import perf_counter, process_time
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,6 @@ from fitrec.tasks.batches import Batch, Judged, Prepared, RuleName, Trainer
 from fitrec.tasks.evidence import INPUTS, RECALL_MS, STEPS, evidence
 from fitrec.tasks.standardise import standardise, standardise_backward
 
-MODEL = "gif_coba"
 EXCITATORY = 0.8  # of the neurons
 DENSITY = 0.1
 SIGMA_INPUT = 0.2  # of the weights' normal distributions, whose magnitudes are taken
@@ -41,6 +40,8 @@ class Request:
     """What the command line asks for."""
 
     rule: RuleName = "local-adjoint"
+    model: str = "gif_coba"
+    optimizer: Literal["sgd", "adam"] = "adam"
     iterations: int = 300
     batch_size: int = 128
     stop_at: float = 0.9  # running mean of the accuracy
@@ -105,7 +106,6 @@ def run(request: Request, progress: Callable[[int, float], None] | None = None) 
             break
     return {
         "task": "ei-decision",
-        "model": MODEL,
         **asdict(request),
         **figures,
         "reached": reached,
@@ -131,7 +131,7 @@ def make_trainer(request: Request) -> Trainer:
     """Return the untrained network with all that it learns by."""
     dtype = np.dtype(request.precision)
     # Before a spike resets the voltage; the threshold carries no derivative.
-    model = observe(library_model(MODEL), _OBSERVED, "", "(v - detach(theta)) / detach(theta)")
+    model = observe(library_model(request.model), _OBSERVED, "", "(v - detach(theta)) / detach(theta)")
     synapses = draw_synapses(request.neurons, dtype, request.seed)
     network = ModelNetwork(
         compile_model(model), n=request.neurons, n_inputs=INPUTS, dt_ms=1.0, plastic=synapses, dtype=dtype, seed=request.seed
@@ -146,7 +146,10 @@ def make_trainer(request: Request) -> Trainer:
         trace_ms=request.trace_ms,
         limits=Limits(dale=request.dale, w_min=0.0),
         settings=Settings(
-            learning_rate=request.learning_rate, clip_norm=1.0, schedule=Schedule(kind="step", every=30, factor=0.9)
+            kind=request.optimizer,
+            learning_rate=request.learning_rate,
+            clip_norm=1.0,
+            schedule=Schedule(kind="step", every=30, factor=0.9),
         ),
         readout_only=request.readout_only,
         threads=request.threads,

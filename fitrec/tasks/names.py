@@ -16,6 +16,7 @@ FEEDBACKS = ("random", "symmetric", "adaptive")
 # Tasks with compiled neurons.
 GRADIENT_RULES = ("local-adjoint", "pp-prop", "d-rtrl")
 DALE = ("clip", "exponential", "softplus", "none")
+EI_MODELS = ("gif_coba",)
 NMNIST_MODELS = ("alif", "lif_psc_delta", "lif_psc_delta_adapt")
 
 

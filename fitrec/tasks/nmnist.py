@@ -1,7 +1,7 @@
 """N-MNIST: handwritten digits from the events of a camera, told apart by spiking neurons (Orchard et al. 2015)."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import exp, sqrt
 from pathlib import Path
 from time import perf_counter
@@ -37,6 +37,8 @@ class Request:
 
     rule: RuleName = "local-adjoint"
     model: str = "alif"
+    optimizer: Literal["sgd", "adam"] = "adam"
+    surrogate: str | None = None  # the model's own
     iterations: int = 20  # passes through the training samples
     batch_size: int = 10
     neurons: int = 150
@@ -134,6 +136,8 @@ def run(folder: Path, request: Request, progress: Callable[[int, float], None] |
 def _trainer(request: Request) -> Trainer:
     dtype, n = np.dtype(request.precision), request.neurons
     model = library_model(request.model)
+    if request.surrogate is not None:
+        model = replace(model, surrogate=replace(model.surrogate, kind=request.surrogate))
     threshold = next(p.value for p in model.parameters if p.name == "v_th")
     network = ModelNetwork(
         compile_model(model, spike_signal=True),
@@ -155,7 +159,7 @@ def _trainer(request: Request) -> Trainer:
         rule=request.rule,
         trace_ms=request.trace_ms,
         limits=FREE,
-        settings=Settings(learning_rate=request.learning_rate, clip_norm=1.0),
+        settings=Settings(kind=request.optimizer, learning_rate=request.learning_rate, clip_norm=1.0),
         rate=threshold,
         readout_only=request.readout_only,
         threads=request.threads,

@@ -120,7 +120,9 @@ def test_digits_are_learned(digits: Path, tmp_path: Path) -> None:
 
 
 def test_another_model_learns_digits(digits: Path) -> None:
-    request = nmnist.Request(model="lif_psc_delta", neurons=20, iterations=2, batch_size=4, learning_rate=0.01, validate=4)
+    request = nmnist.Request(
+        model="lif_psc_delta", surrogate="arctan", neurons=20, iterations=2, batch_size=4, learning_rate=0.01, validate=4
+    )
     found = nmnist.run(digits, request)
     assert found["rate_hz"][0] > 0.3
     assert found["loss"][1] < found["loss"][0]
