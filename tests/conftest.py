@@ -1,6 +1,7 @@
 """Fixtures that all tests share."""
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,15 @@ from fitrec.errors import MissingFileError
 # How long an example takes says more about what else the machine does than about the code.
 settings.register_profile("fitrec", deadline=None)
 settings.load_profile("fitrec")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Put the code of compiled neuron models into a folder of this run, unless ``FITREC_CACHE`` names one."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not os.environ.get("FITREC_CACHE"):
+            patch.setenv("FITREC_CACHE", str(tmp_path_factory.mktemp("models")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ factors ``keep`` and ``gain``.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fitrec.neurons.algebra import ONE, ZERO, call, divide, name, negative, subtract
+from fitrec.errors import ModelError
+from fitrec.neurons.algebra import ONE, ZERO, call, divide, is_zero, name, negative, subtract
 from fitrec.neurons.derive import PSI, Derivatives, Jacobian, derive
 from fitrec.neurons.expression import Expression, Number, Place
 from fitrec.neurons.lower import Constants, Instruction, Lowering
@@ -84,10 +85,14 @@ def make_blocks(model: Model, trainable: tuple[str, ...] = (), *, spike_signal: 
     Raises
     ------
     ModelError
-        If a symbol is not defined, or a line cannot be differentiated or computed.
+        If a symbol is not defined, a line cannot be differentiated or computed, or nothing depends on a trainable parameter.
 
     """
     derivatives = derive(model, trainable)
+    for k, parameter in enumerate(trainable):
+        if all(is_zero(row[k]) for jacobian in derivatives.jacobian.values() for row in jacobian.parameter):
+            how = "no state depends on it, or only through detach(...), the surrogate or the filter of a port"
+            raise ModelError(f"the parameter {parameter!r} cannot be trained: {how}", source=model.name)
     constants = Constants(derivatives.program.parameters)
     step, outputs = _lower_step(model, derivatives, constants)
     n_step = len(step.instructions)

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from fitrec.kernels.cpu import math, model_state, philox, simd, simd_math, team
+from fitrec.kernels.cpu import math, model_loop, model_state, philox, simd, simd_math, team
 
 
 def cache_folder() -> Path:
@@ -35,7 +35,7 @@ def _temporary() -> Path:
 def _helpers() -> bytes:
     """Digest of the code that numba builds into the generated functions: when it changes, so must the module's name."""
     digest = hashlib.sha256()
-    for module in (math, model_state, philox, simd, simd_math, team):
+    for module in (math, model_loop, model_state, philox, simd, simd_math, team):
         assert module.__file__ is not None
         digest.update(Path(module.__file__).read_bytes())
     return digest.digest()

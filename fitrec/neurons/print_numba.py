@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from fitrec.kernels.cpu.math import fma
+from fitrec.kernels.cpu.model_loop import add_gradient, add_recurrent, add_to, copy, deliver_events
 from fitrec.kernels.cpu.model_state import CHUNK, Parameters
 from fitrec.kernels.cpu.philox import MEMBRANE_NOISE, normal
 from fitrec.kernels.cpu.simd import broadcast, load, spread, store, vfma, vmul

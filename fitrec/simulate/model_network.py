@@ -44,6 +44,8 @@ class Trial:
         By step of arrival: `spikes` of step t were emitted `delay_steps` before.
     emitted : Events
         By step of emission.
+    pending : Events
+        Spikes still on their way at the end, by step of arrival.
     tape : (step or 0, kept * padded)
     sampled : (sample, row, neuron)
         Recorded states.
@@ -54,6 +56,7 @@ class Trial:
     inputs: Events
     spikes: Events
     emitted: Events
+    pending: Events
     tape: NDArray[Any]
     sampled: NDArray[Any]
 
@@ -102,7 +105,7 @@ class ModelNetwork:
         self.delay_steps, self.seed, self.dtype = delay_steps, seed, np.dtype(dtype)
         self.plastic = plastic
         self.static = no_synapses(n, n_inputs, self.dtype) if static is None else static
-        self.parameters: Parameters = compiled.parameters(dt_ms, n, self.dtype, changed)
+        self.change(changed or {})
         self._static_fixed = np.rint(self.static.weight.astype(np.float64) * self.parameters.one).astype(np.int64)
 
     @property
@@ -111,8 +114,9 @@ class ModelNetwork:
         return padded(self.n)
 
     def change(self, changed: Mapping[str, ArrayLike]) -> None:
-        """Give parameters other values."""
-        self.parameters = self.compiled.parameters(self.dt_ms, self.n, self.dtype, changed)
+        """Give parameters other values; those not named have the model's."""
+        self.changed = dict(changed)
+        self.parameters: Parameters = self.compiled.parameters(self.dt_ms, self.n, self.dtype, changed)
 
     def wiring(self, weights: NDArray[Any]) -> Wiring:
         """Kernel form of the synapses with the given plastic weights."""
@@ -205,6 +209,7 @@ class ModelNetwork:
             inputs=inputs,
             spikes=Events(indptr[: n_steps + 1], source),
             emitted=Events(indptr[delay:], source),
+            pending=Events(indptr[n_steps:] - indptr[n_steps], source[indptr[n_steps] :]),
             tape=tape,
             sampled=sampled.reshape(samples, len(sample), self.width)[:, :, : self.n],
         )
@@ -214,9 +219,7 @@ class ModelNetwork:
         indptr = np.zeros(self.delay_steps + n_steps + 1, np.int64)
         earlier = np.zeros(0, np.int32)
         if before is not None:
-            pending = before.emitted.indptr[-self.delay_steps - 1 :]
-            earlier = before.emitted.source[pending[0] :]
-            indptr[: self.delay_steps + 1] = pending - pending[0]
+            indptr[: self.delay_steps + 1], earlier = before.pending
         room = len(earlier) + self.n + int(0.03 * self.n * n_steps * self.dt_ms)  # 30 Hz
         source = np.empty(room, np.int32)
         source[: len(earlier)] = earlier

@@ -61,6 +61,7 @@ def _exp(builder: Builder, x: Any) -> Any:
     def fma(a: Any, b: Any, c: Any) -> Any:
         return vector_intrinsic(builder, "llvm.fma", [a, b, c])
 
+    given = x
     x = builder.select(builder.fcmp_ordered(">", x, _constant(x, smallest)), x, _constant(x, smallest))
     x = builder.select(builder.fcmp_ordered("<", x, _constant(x, largest)), x, _constant(x, largest))
     n = vector_intrinsic(builder, "llvm.rint", [builder.fmul(x, _constant(x, LOG2E))])
@@ -72,7 +73,8 @@ def _exp(builder: Builder, x: Any) -> Any:
     exponent = builder.fptosi(n, integers)
     exponent = builder.add(exponent, ir.Constant(integers, [ir.Constant(ir.IntType(bits), bias)] * WIDTH))
     exponent = builder.shl(exponent, ir.Constant(integers, [ir.Constant(ir.IntType(bits), place)] * WIDTH))
-    return builder.fmul(result, builder.bitcast(exponent, x.type))
+    result = builder.fmul(result, builder.bitcast(exponent, x.type))
+    return builder.select(builder.fcmp_unordered("uno", given, given), given, result)  # not a number stays so, to be found
 
 
 vadd = _operation(2, lambda builder, a, b: builder.fadd(a, b))

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.errors import ModelError
+from fitrec.kernels.cpu.model_loop import advance_presynaptic, arrivals_by_source, go_back_products
 from fitrec.kernels.cpu.model_state import CHUNK
 from fitrec.kernels.cpu.simd import WIDTH
-from fitrec.neurons.model import DT, SPIKE
+from fitrec.neurons.model import SPIKE
 from fitrec.simulate.model_network import ModelNetwork, Trial
 from fitrec.simulate.threads import together
 
@@ -101,6 +102,12 @@ class _Base:
     def begin(self) -> None:
         """Forget the windows before."""
 
+    def _require_no_parameters(self) -> None:
+        """Refuse to leave trainable parameters without a gradient."""
+        if self.blocks.derivatives.trainable:
+            named = ", ".join(self.blocks.derivatives.trainable)
+            raise ModelError(f"this rule has no gradient for neuron parameters ({named}): take local-adjoint", source=self._name)
+
     def _row_numbers(self, rows: tuple[str, ...]) -> NDArray[np.int64]:
         missing = [r for r in rows if r not in self.blocks.rows]
         if missing:
@@ -134,9 +141,16 @@ class _Base:
     def _filter_decay(self) -> NDArray[Any]:
         """Decay of each align_pre port's filter; 0 for other ports."""
         model = self.network.compiled.model
-        values = {p.name: p.value for p in model.parameters} | {DT: self.network.dt_ms}
-        taus = [values[port.tau] if port.tau else 0.0 for port in model.ports]
-        return np.array([np.exp(-self.network.dt_ms / tau) if tau else 0.0 for tau in taus], self.network.dtype)
+        values = {p.name: p.value for p in model.parameters} | self.network.changed
+        decay = np.zeros(len(model.ports), self.network.dtype)
+        for i, port in enumerate(model.ports):
+            if port.tau:
+                tau = np.unique(np.asarray(values[port.tau], np.float64))
+                if len(tau) > 1:
+                    why = f"{port.tau!r} differs between neurons, but the port {port.name!r} has one trace per presynaptic neuron"
+                    raise ModelError(f"{why} with this rule: give all neurons the same, or take local-adjoint", source=self._name)
+                decay[i] = np.exp(-self.network.dt_ms / tau[0])
+        return decay
 
     def _dense(self, trial: Trial, signals: Signals) -> tuple[tuple[str, ...], int, NDArray[Any]]:
         """Join the signals by states and by spikes."""
@@ -203,6 +217,7 @@ class DRtrl(_Base):
 
     def __init__(self, network: ModelNetwork, threads: int = 1) -> None:
         super().__init__(network, threads)
+        self._require_no_parameters()
         self.begin()
 
     def begin(self) -> None:
@@ -217,7 +232,7 @@ class DRtrl(_Base):
         rows, every, signal = self._dense(trial, signals)
         numbers, wiring, decay = self._row_numbers(rows), net.wiring(weights), self._filter_decay()
         cuts = self._source_cuts(self.threads)
-        indptr, step = net.compiled.cpu.arrivals_by_source(trial.inputs, trial.spikes, trial.n_steps, net.n + net.n_inputs)
+        indptr, step = arrivals_by_source(trial.inputs, trial.spikes, trial.n_steps, net.n + net.n_inputs)
 
         def follow(part: int) -> None:
             net.compiled.cpu.follow_synapses(
@@ -244,8 +259,8 @@ class DRtrl(_Base):
 class PpProp(_Base):
     """The product of a presynaptic trace and a postsynaptic one in place of every synapse's own (pp_prop.md 1.4).
 
-    ``ex <- a ex + x``, ``ef <- b D ef + (1 - b) df/dI``, gradient += ex (dl/dh . ef) / (1 - b^t), t counted in steps. The
-    postsynaptic traces are carried from window to window; the presynaptic ones are summed up from the spikes backward, so that a
+    ``ex <- a ex + x``, ``ef <- b D ef + (1 - b) df/dI``, gradient += ex (dl/dh . ef) / (1 - b^t), t counted in steps. All
+    traces are carried from window to window. Within one the presynaptic traces are summed up from the spikes backward, so that a
     silent source costs nothing.
 
     Parameters
@@ -257,6 +272,7 @@ class PpProp(_Base):
 
     def __init__(self, network: ModelNetwork, *, decay_pre: float, decay_post: float, threads: int = 1) -> None:
         super().__init__(network, threads)
+        self._require_no_parameters()
         self.decay_pre, self.decay_post = np.array([decay_pre, decay_post], network.dtype)
         self.begin()
 
@@ -264,6 +280,8 @@ class PpProp(_Base):
         """Set all traces to 0."""
         ports = len(self.blocks.derivatives.ports)
         self._traces = np.zeros((ports, len(self.blocks.rows) * self.network.width), self.network.dtype)
+        sources = self.network.n + self.network.n_inputs
+        self._presynaptic = np.zeros((2, ports, sources), self.network.dtype)
         self._steps = 0
 
     def add(self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient) -> None:
@@ -288,7 +306,7 @@ class PpProp(_Base):
         cuts, wiring, decay = self._source_cuts(self.threads), net.wiring(weights), self._filter_decay()
 
         def back(part: int) -> None:
-            net.compiled.cpu.go_back_products(
+            go_back_products(
                 net.parameters,
                 trial.inputs,
                 trial.spikes,
@@ -298,6 +316,7 @@ class PpProp(_Base):
                 every,
                 self.decay_pre,
                 decay,
+                self._presynaptic,
                 np.zeros(ports * net.width, net.dtype),
                 np.zeros(ports * net.width, net.dtype),
                 gradient.plastic,
@@ -306,6 +325,7 @@ class PpProp(_Base):
             )
 
         together(back, self.threads)
+        advance_presynaptic(self._presynaptic, self.decay_pre, decay, trial.inputs, trial.spikes, n_steps)
 
 
 class Bptt(_Base):

@@ -2,28 +2,6 @@
 
 
 @njit(nogil=True, cache=True)
-def deliver_static(target, fixed, buffers):
-    for k in range(target.shape[0]):
-        buffers[target[k]] += fixed[k]
-
-
-@njit(nogil=True, cache=True)
-def deliver_plastic(target, weight, one, buffers):
-    for k in range(target.shape[0]):
-        buffers[target[k]] += np.int64(np.rint(np.float64(weight[k]) * one))
-
-
-@njit(nogil=True, cache=True)
-def deliver_events(source, wiring, one, buffers):
-    """Add the weights of the synapses of some sources."""
-    for i in source:
-        row = slice(wiring.static_indptr[i], wiring.static_indptr[i + 1])
-        deliver_static(wiring.static_target[row], wiring.static_fixed[row], buffers)
-        row = slice(wiring.plastic_indptr[i], wiring.plastic_indptr[i + 1])
-        deliver_plastic(wiring.plastic_target[row], wiring.plastic_weight[row], one, buffers)
-
-
-@njit(nogil=True, cache=True)
 def simulate(parameters, wiring, state, drive, inputs, spikes, delay, first_step, n_steps, n, tape, sample, every, sampled):
     """Advance one trial by n_steps, the first being `first_step`; returns the number of spikes listed, or -1 if there is no room.
 
@@ -66,29 +44,8 @@ def simulate(parameters, wiring, state, drive, inputs, spikes, delay, first_step
         spikes.indptr[delay + t + 1] = count
         if sample.shape[0] > 0 and (t + 1) % every == 0:
             for r in range(sample.shape[0]):
-                sampled[t // every, r * width : (r + 1) * width] = state.states[sample[r] * width : (sample[r] + 1) * width]
+                copy(sampled[t // every, r * width : (r + 1) * width], state.states[sample[r] * width : (sample[r] + 1) * width])
     return count
-
-
-@njit(nogil=True, cache=True)
-def add_to(total, increment):
-    for i in range(total.shape[0]):
-        total[i] += increment[i]
-
-
-@njit(nogil=True, cache=True)
-def gather(gradient, arriving, target):
-    for k in range(target.shape[0]):
-        gradient[k] += arriving[target[k]]
-
-
-@njit(nogil=True, cache=True)
-def add_gradient(gradient, arriving, source, wiring, first, last):
-    """Add what a step's arriving spikes are worth, for sources from `first` to `last`."""
-    for i in source:
-        if first <= i < last:
-            row = slice(wiring.plastic_indptr[i], wiring.plastic_indptr[i + 1])
-            gather(gradient[row], arriving, wiring.plastic_target[row])
 
 
 @njit(nogil=True, cache=True)
@@ -212,52 +169,6 @@ def weigh_traces(parameters, n_steps, tape, rows, signal, every, keep, steps_bef
 
 
 @njit(nogil=True, cache=True)
-def go_back_products(
-    parameters, inputs, spikes, wiring, n_steps, products, every, decay, filter_decay, filtered, arriving, gradient, sources, part
-):
-    """Add up the gradient of pp-prop: the presynaptic traces, which decay by `decay`, seen from the spikes that made them.
-
-    Parameters
-    ----------
-    filter_decay : (port,)
-        Decay of the synaptic filter of an align_pre port, 0 for others.
-    filtered, arriving : (port * padded,)
-        What comes from the time after the window: sums of products, without and with the ports' own filters.
-
-    """
-    ports, width = filter_decay.shape[0], parameters.width
-    for t in range(n_steps - 1, -1, -1):
-        now = (t + 1) % every == 0
-        for p in range(ports):
-            for i in range(p * width, (p + 1) * width):
-                filtered[i] = fma(decay, filtered[i], products[t // every, i] if now else parameters.scalars.dtype.type(0))
-                arriving[i] = fma(filter_decay[p], arriving[i], filtered[i])
-        step = spikes.source[spikes.indptr[t] : spikes.indptr[t + 1]]
-        add_gradient(gradient, arriving, step, wiring, sources[part], sources[part + 1])
-        step = inputs.source[inputs.indptr[t] : inputs.indptr[t + 1]]
-        add_gradient(gradient, arriving, step, wiring, sources[part], sources[part + 1])
-
-
-@njit(nogil=True, cache=True)
-def arrivals_by_source(inputs, spikes, n_steps, n_sources):
-    """Turn spikes by step into steps by source: (source + 1,) int64 and (arrival,) int32."""
-    indptr = np.zeros(n_sources + 1, np.int64)
-    for kind in (inputs, spikes):
-        for i in kind.source[kind.indptr[0] : kind.indptr[n_steps]]:
-            indptr[i + 1] += 1
-    for i in range(n_sources):
-        indptr[i + 1] += indptr[i]
-    place = indptr[:-1].copy()
-    step = np.empty(indptr[n_sources], np.int32)
-    for t in range(n_steps):
-        for kind in (inputs, spikes):
-            for i in kind.source[kind.indptr[t] : kind.indptr[t + 1]]:
-                step[place[i]] = t
-                place[i] += 1
-    return indptr, step
-
-
-@njit(nogil=True, cache=True)
 def follow_synapses(
     parameters, wiring, indptr, step, n_steps, tape, rows, signal, every, filter_decay, traces, presynaptic, gradient, first, last
 ):
@@ -293,7 +204,7 @@ def follow_synapses(
             wide = (n + 15) // 16 * 16
             own = np.zeros(N_ROWS * wide, traces.dtype)
             for r in range(N_ROWS):
-                own[r * wide : r * wide + n] = traces[N_ROWS * begin + r * n : N_ROWS * begin + (r + 1) * n]
+                copy(own[r * wide : r * wide + n], traces[N_ROWS * begin + r * n : N_ROWS * begin + (r + 1) * n])
             vectors = np.zeros(constants * wide, traces.dtype)
             for c in range(constants):
                 for k in range(n):
@@ -320,21 +231,8 @@ def follow_synapses(
                             )
             presynaptic[p, i] = filtered
             for r in range(N_ROWS):
-                traces[N_ROWS * begin + r * n : N_ROWS * begin + (r + 1) * n] = own[r * wide : r * wide + n]
+                copy(traces[N_ROWS * begin + r * n : N_ROWS * begin + (r + 1) * n], own[r * wide : r * wide + n])
             begin = end
-
-
-@njit(nogil=True, cache=True)
-def add_recurrent(adjoint_of_spikes, arriving, wiring, one, n):
-    """Add what the spikes of each neuron do to the neurons they reach."""
-    for i in range(n):
-        total = adjoint_of_spikes[i]
-        for k in range(wiring.plastic_indptr[i], wiring.plastic_indptr[i + 1]):
-            total = fma(wiring.plastic_weight[k], arriving[wiring.plastic_target[k]], total)
-        for k in range(wiring.static_indptr[i], wiring.static_indptr[i + 1]):
-            weight = arriving.dtype.type(wiring.static_fixed[k] / one)
-            total = fma(weight, arriving[wiring.static_target[k]], total)
-        adjoint_of_spikes[i] = total
 
 
 @njit(nogil=True, cache=True)

@@ -1,0 +1,163 @@
+"""What the loops over time of all neuron models share: delivery of spikes, and the sums over the synapses of those that came."""
+
+import numpy as np
+from numba import njit
+
+from fitrec.kernels.cpu.math import fma
+
+
+@njit(nogil=True, cache=True)
+def deliver_static(target, fixed, buffers):
+    """Add the weights, in fixed point, of the synapses of one spike."""
+    for k in range(target.shape[0]):
+        buffers[target[k]] += fixed[k]
+
+
+@njit(nogil=True, cache=True)
+def deliver_plastic(target, weight, one, buffers):
+    """Add the weights of the plastic synapses of one spike, rounded to fixed point as they are now."""
+    for k in range(target.shape[0]):
+        buffers[target[k]] += np.int64(np.rint(np.float64(weight[k]) * one))
+
+
+@njit(nogil=True, cache=True)
+def deliver_events(source, wiring, one, buffers):
+    """Add the weights of the synapses of some sources."""
+    for i in source:
+        row = slice(wiring.static_indptr[i], wiring.static_indptr[i + 1])
+        deliver_static(wiring.static_target[row], wiring.static_fixed[row], buffers)
+        row = slice(wiring.plastic_indptr[i], wiring.plastic_indptr[i + 1])
+        deliver_plastic(wiring.plastic_target[row], wiring.plastic_weight[row], one, buffers)
+
+
+@njit(nogil=True, cache=True)
+def copy(to, array):
+    """Copy; numba takes seconds to compile the assignment of a slice, for the sake of its error messages."""
+    for i in range(to.shape[0]):
+        to[i] = array[i]
+
+
+@njit(nogil=True, cache=True)
+def add_to(total, increment):
+    """Add element by element."""
+    for i in range(total.shape[0]):
+        total[i] += increment[i]
+
+
+@njit(nogil=True, cache=True)
+def gather(gradient, arriving, target):
+    """Add what one arriving spike is worth to each synapse of its source."""
+    for k in range(target.shape[0]):
+        gradient[k] += arriving[target[k]]
+
+
+@njit(nogil=True, cache=True)
+def add_gradient(gradient, arriving, source, wiring, first, last):
+    """Add what a step's arriving spikes are worth, for sources from `first` to `last`."""
+    for i in source:
+        if first <= i < last:
+            row = slice(wiring.plastic_indptr[i], wiring.plastic_indptr[i + 1])
+            gather(gradient[row], arriving, wiring.plastic_target[row])
+
+
+@njit(nogil=True, cache=True)
+def go_back_products(
+    parameters,
+    inputs,
+    spikes,
+    wiring,
+    n_steps,
+    products,
+    every,
+    decay,
+    filter_decay,
+    presynaptic,
+    filtered,
+    arriving,
+    gradient,
+    sources,
+    part,
+):
+    """Add up the gradient of pp-prop: the presynaptic traces, which decay by `decay`, seen from the spikes that made them.
+
+    Parameters
+    ----------
+    filter_decay : (port,)
+        Decay of the synaptic filter of an align_pre port, 0 for others.
+    presynaptic : (2, port, source)
+        Synaptic filters and presynaptic traces at the end of the window before.
+    filtered, arriving : (port * padded,)
+        Scratch, zeros: sums of products, without and with the ports' own filters.
+
+    """
+    ports, width = filter_decay.shape[0], parameters.width
+    for t in range(n_steps - 1, -1, -1):
+        now = (t + 1) % every == 0
+        for p in range(ports):
+            for i in range(p * width, (p + 1) * width):
+                filtered[i] = fma(decay, filtered[i], products[t // every, i] if now else parameters.scalars.dtype.type(0))
+                arriving[i] = fma(filter_decay[p], arriving[i], filtered[i])
+        step = spikes.source[spikes.indptr[t] : spikes.indptr[t + 1]]
+        add_gradient(gradient, arriving, step, wiring, sources[part], sources[part + 1])
+        step = inputs.source[inputs.indptr[t] : inputs.indptr[t + 1]]
+        add_gradient(gradient, arriving, step, wiring, sources[part], sources[part + 1])
+    for i in range(sources[part], sources[part + 1]):
+        for k in range(wiring.plastic_indptr[i], wiring.plastic_indptr[i + 1]):
+            target = wiring.plastic_target[k]
+            p = target // width
+            if presynaptic[1, p, i] != 0:
+                gradient[k] = fma(decay * presynaptic[1, p, i], filtered[target], gradient[k])
+                gradient[k] = fma(filter_decay[p] * presynaptic[0, p, i], arriving[target], gradient[k])
+
+
+@njit(nogil=True, cache=True)
+def advance_presynaptic(presynaptic, decay, filter_decay, inputs, spikes, n_steps):
+    """Advance synaptic filters and presynaptic traces (2, port, source) over a window, by what each arrival leaves at its end."""
+    left = np.empty((n_steps + 1, 2), presynaptic.dtype)
+    for p in range(filter_decay.shape[0]):
+        left[0, 0] = 1
+        left[0, 1] = 1
+        for k in range(1, n_steps + 1):
+            left[k, 0] = filter_decay[p] * left[k - 1, 0]
+            left[k, 1] = decay * left[k - 1, 1] + left[k, 0]
+        for i in range(presynaptic.shape[2]):
+            y, x = presynaptic[0, p, i], presynaptic[1, p, i]
+            presynaptic[0, p, i] = left[n_steps, 0] * y
+            presynaptic[1, p, i] = decay**n_steps * x + (left[n_steps, 1] - decay**n_steps) * y
+        for t in range(n_steps):
+            for kind in (inputs, spikes):
+                for i in kind.source[kind.indptr[t] : kind.indptr[t + 1]]:
+                    presynaptic[0, p, i] += left[n_steps - 1 - t, 0]
+                    presynaptic[1, p, i] += left[n_steps - 1 - t, 1]
+
+
+@njit(nogil=True, cache=True)
+def arrivals_by_source(inputs, spikes, n_steps, n_sources):
+    """Turn spikes by step into steps by source: (source + 1,) int64 and (arrival,) int32."""
+    indptr = np.zeros(n_sources + 1, np.int64)
+    for kind in (inputs, spikes):
+        for i in kind.source[kind.indptr[0] : kind.indptr[n_steps]]:
+            indptr[i + 1] += 1
+    for i in range(n_sources):
+        indptr[i + 1] += indptr[i]
+    place = indptr[:-1].copy()
+    step = np.empty(indptr[n_sources], np.int32)
+    for t in range(n_steps):
+        for kind in (inputs, spikes):
+            for i in kind.source[kind.indptr[t] : kind.indptr[t + 1]]:
+                step[place[i]] = t
+                place[i] += 1
+    return indptr, step
+
+
+@njit(nogil=True, cache=True)
+def add_recurrent(adjoint_of_spikes, arriving, wiring, one, n):
+    """Add what the spikes of each neuron do to the neurons they reach."""
+    for i in range(n):
+        total = adjoint_of_spikes[i]
+        for k in range(wiring.plastic_indptr[i], wiring.plastic_indptr[i + 1]):
+            total = fma(wiring.plastic_weight[k], arriving[wiring.plastic_target[k]], total)
+        for k in range(wiring.static_indptr[i], wiring.static_indptr[i + 1]):
+            weight = arriving.dtype.type(wiring.static_fixed[k] / one)
+            total = fma(weight, arriving[wiring.static_target[k]], total)
+        adjoint_of_spikes[i] = total
