@@ -89,7 +89,7 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def _make_paths_absolute(raw: dict[str, Any], folder: Path) -> None:
-    """Anchor recording paths at the folder of their file; those of a data set stay relative to the data set."""
+    """Anchor paths of recordings and models at the folder of their file; those of a data set stay relative to the data set."""
     recordings = raw.get("recordings")
     for recording in recordings if isinstance(recordings, list) else []:
         if not isinstance(recording, dict) or recording.get("dataset") is not None:
@@ -101,3 +101,7 @@ def _make_paths_absolute(raw: dict[str, Any], folder: Path) -> None:
             recording["path"] = {k: str(folder / Path(v).expanduser()) if isinstance(v, str) else v for k, v in path.items()}
         if isinstance(recording.get("truth"), str):
             recording["truth"] = str(folder / Path(recording["truth"]).expanduser())
+    network = raw.get("network")
+    model = network.get("model") if isinstance(network, dict) else None
+    if isinstance(model, dict) and isinstance(model.get("file"), str):
+        model["file"] = str(folder / Path(model["file"]).expanduser())

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from fitrec.config.base import Section
+from fitrec.config.neuron_model import NeuronModelConfig
 
 
 class Neuron(Section):
@@ -108,6 +109,7 @@ class NetworkConfig(Section):
     )
     settle_ms: float = Field(800.0, ge=0, description="Free run from random voltages before the stimulus, in ms.")
     neuron: Neuron = Neuron()
+    model: NeuronModelConfig | None = Field(None, description="Neurons given by equations, in place of 'neuron'.")
     neuron_inh: Neuron | None = Field(None, description="I neurons, where they differ from the E neurons (all keys of 'neuron').")
     balanced: Balanced = Balanced()
     plastic: Plastic = Plastic()

@@ -85,10 +85,76 @@ class Rls(Section):
     evaluate_every: int = Field(20, ge=1, description="Loops between validations with frozen weights.")
 
 
+class SurrogateConfig(Section):
+    """Pseudo-derivative of a spike by the threshold variable, in place of the neuron model's own."""
+
+    kind: Literal["piecewise_linear", "exponential", "fast_sigmoid", "arctan"] = Field("piecewise_linear", description="Shape.")
+    height: float = Field(0.3, gt=0, description="Value at the threshold, per unit of the threshold variable.")
+    width: float = Field(1.0, gt=0, description="Width in units of the threshold variable.")
+
+
+class GradientConfig(Section):
+    """Rules that follow a gradient through the trials: everything but 'ridge' and 'rls'."""
+
+    loops: int = Field(60, ge=1, description="Updates; each runs trials of all conditions.")
+    trials: int = Field(4, ge=1, description="Trials per condition and update.")
+    loss: Literal["mse", "poisson"] = Field(
+        "mse",
+        description="Of the smoothed mean rate of an update's trials against the targets: 'mse': mean squared difference (Hz^2); "
+        "'poisson': negative log likelihood of the targets as counts.",
+    )
+    optimizer: Literal["adam", "sgd"] = Field("adam", description="How gradients change the weights.")
+    learning_rate: float = Field(
+        0.1, gt=0, description="Of the weights (threshold x ms; a neuron model's own unit where there is one)."
+    )
+    schedule: Literal["constant", "cosine"] = Field(
+        "cosine", description="Of the learning rate over the loops; 'cosine' ends at 0."
+    )
+    clip_norm: float | None = Field(None, gt=0, description="A longer gradient is shortened to this norm; null: none is.")
+    dale: Literal["none", "clip", "exponential", "softplus"] = Field(
+        "none", description="How plastic weights keep the sign they begin with: not at all, clipped at 0, or by construction."
+    )
+    w_min: float | None = Field(None, description="Lower bound of plastic weights.")
+    w_max: float | None = Field(None, description="Upper bound of plastic weights.")
+    frozen: list[Literal["exc", "inh", "feed_forward"]] = Field([], description="Plastic projections that are not learned.")
+    rate_penalty: float = Field(
+        0.0, ge=0, description="Strength (per Hz^2) of a pull of every neuron's mean rate to rate_target_hz. 0: none."
+    )
+    rate_target_hz: float = Field(5.0, ge=0, description="Where that pull leads.")
+    surrogate: SurrogateConfig | None = Field(None, description="Pseudo-derivative in place of the neuron model's own.")
+    window_ms: float = Field(
+        0.0,
+        ge=0,
+        description="Length of the stretches through which derivatives go back, whole bins; shorter ones need less memory and "
+        "forget what a spike does later. 0: the whole trial if it fits into memory_gb, else the longest that does.",
+    )
+    memory_gb: float = Field(4.0, gt=0, description="Memory for what the derivatives need of each step.")
+    trace_ms: float = Field(
+        0.0,
+        ge=0,
+        description="pp-prop: time constant of its traces. 0: twice the longest time constant of neuron and synapse.",
+    )
+    readout_ms: float = Field(
+        20.0, gt=0, description="e-prop, e-prop-plus: time constant of the causal filter that stands for the smoothing."
+    )
+    cutoff_ms: float = Field(
+        100.0, gt=0, description="e-prop-plus: a synapse whose source has been silent for longer is left alone."
+    )
+    evaluate_every: int = Field(20, ge=1, description="Loops between validations with frozen weights.")
+
+
+RuleName = Literal["ridge", "rls", "local-adjoint", "pp-prop", "d-rtrl", "e-prop", "e-prop-plus", "bptt"]
+
+
 class TrainConfig(Section):
     """The train stage."""
 
-    rule: Literal["ridge", "rls"] = Field("ridge", description="Learning rule.")
+    rule: RuleName = Field(
+        "ridge",
+        description="Learning rule. Least squares: 'ridge', 'rls'. Gradients, settings under 'gradient': 'local-adjoint' (exact "
+        "but for paths through other neurons), 'd-rtrl' (the same by a trace per synapse), 'pp-prop' (by two factors), 'e-prop' "
+        "and 'e-prop-plus' (as published), 'bptt' (all paths; small networks).",
+    )
     rate_floor_hz: float = Field(0.1, gt=0, description="Target rates below it are raised to it before they become drives.")
     sharpening: int = Field(
         0,
@@ -104,3 +170,4 @@ class TrainConfig(Section):
     checkpoint_every_s: float = Field(60.0, ge=0, description="Least time between checkpoints in seconds.")
     ridge: Ridge = Ridge()
     rls: Rls = Rls()
+    gradient: GradientConfig = GradientConfig()

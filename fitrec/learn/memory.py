@@ -110,6 +110,20 @@ def ridge_parts(s: FitSizes, *, trials: tuple[int, ...], gram: str, memory_bytes
     return {**parts, "traces": gathered_bytes(sizes, memory_bytes)}
 
 
+def gradient_parts(s: FitSizes, *, tape_bytes: float, threads: int) -> Parts:
+    """Count what gradient rules need besides: synapses sorted by source, gradients, the optimiser, the tape.
+
+    The traces of ``d-rtrl`` and ``e-prop-plus`` (four floats per synapse and row) come on top.
+    """
+    synapses = s.n_trained * (s.n_inputs + s.n_ff)
+    learned = s.n_trained * (s.n_inputs + s.n_conditions * s.n_ff)
+    return {
+        "compiled synapses": 24 * synapses + (s.n_static and 12 * s.n_static),
+        "gradients and the optimiser": 4 * (threads + 3) * synapses + 16 * learned,
+        "what derivatives need of each step": int(tape_bytes),
+    }
+
+
 def rls_parts(s: FitSizes, *, rank: int | str, storage: str) -> Parts:
     """Count what recursive least squares needs besides: P of every pool, the updates held back, the static current's trials."""
     n_inputs, pools = s.n_inputs + s.n_ff, -(-s.n_trained // s.pool_size)

@@ -155,7 +155,10 @@ class Rule(Protocol):
 
     name: str
     n_loops: int
-    weights: Weights
+
+    @property
+    def weights(self) -> Weights:
+        """The weights so far."""
 
     def loop(self, index: int) -> LoopResult:
         """Run loop `index` (from 0) and update the weights."""

@@ -17,6 +17,7 @@ from fitrec.networks.weights import Weights
 from fitrec.neurons.compile import CompiledModel, compile_model
 from fitrec.neurons.load import library_model, parse_model, with_parameters
 from fitrec.neurons.model import Model, Surrogate
+from fitrec.neurons.observation import observe_rate
 from fitrec.simulate.inputs import condition_inputs
 from fitrec.simulate.model_network import ModelNetwork, Recording, Trial
 from fitrec.simulate.record import TrialRecord
@@ -47,6 +48,8 @@ class ModelTrials:
         Whether derivatives by spikes are wanted.
     surrogate : Surrogate, optional
         In place of the model's own.
+    observed_ms : float, optional
+        Neurons observe their rate with this time constant (`fitrec.neurons.observation`).
 
     """
 
@@ -57,6 +60,7 @@ class ModelTrials:
         trainable: tuple[str, ...] = (),
         spike_signal: bool = False,
         surrogate: Surrogate | None = None,
+        observed_ms: float | None = None,
     ) -> None:
         if network.static_out_degree:
             raise NetworkError(
@@ -67,6 +71,8 @@ class ModelTrials:
         model, changed = network_model(network)
         if surrogate is not None:
             model = replace(model, surrogate=surrogate)
+        if observed_ms is not None:
+            model = observe_rate(model, observed_ms)
         self.compiled: CompiledModel = compile_model(
             model, per_neuron=tuple(changed), trainable=trainable, spike_signal=spike_signal
         )
@@ -140,13 +146,27 @@ class ModelTrials:
         first: int = 0,
         last: int | None = None,
         tape: NDArray[Any] | None = None,
+        rows: tuple[str, ...] = (),
     ) -> Trial:
-        """Run steps `first` to `last` of a trial's window, of all of it by default; with a `tape` of that length it is kept."""
+        """Run steps `first` to `last` of a trial's window, of all of it by default.
+
+        With a `tape` of that length it is kept; the states named in `rows` are recorded at the end.
+        """
         net = self.network
         start, end = net.window_start_step + first, net.window_start_step + (net.window_steps if last is None else last)
         rest = self.model_network.rest(self._initial(condition, trial)) if before is None else None
         return self._run(
-            weights, inputs, condition, trial, start, end, before, Recording(tape=tape is not None), self._constant, rest, tape
+            weights,
+            inputs,
+            condition,
+            trial,
+            start,
+            end,
+            before,
+            Recording(tape=tape is not None, rows=rows, every=end - start),
+            self._constant,
+            rest,
+            tape,
         )
 
     def record(self, weights: Weights, condition: int, trial: int, *, chunk_steps: int, spikes: bool = False) -> TrialRecord:

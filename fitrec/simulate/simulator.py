@@ -15,6 +15,7 @@ from fitrec.networks.weights import Weights
 from fitrec.simulate.batches import BatchRunner, Options
 from fitrec.simulate.constants import network_constants
 from fitrec.simulate.inputs import condition_inputs
+from fitrec.simulate.model_trials import ModelTrials
 from fitrec.simulate.record import TrialRecord
 from fitrec.simulate.threads import thread_map, together
 from fitrec.simulate.wiring import NetworkWiring
@@ -40,6 +41,7 @@ class Simulator:
         self.constants = network_constants(network)
         self._wiring = NetworkWiring(network)
         self._inputs: dict[int, lif.Inputs] = {}
+        self._model = None if network.model is None else ModelTrials(network)
 
     def wiring(
         self, weights: Weights, condition: int, threads: int = 1, learned: NDArray[np.float32] | None = None
@@ -142,6 +144,13 @@ class Simulator:
             If the device has too little memory for a trial.
 
         """
+        if self._model is not None:
+            model = self._model
+            return thread_map(
+                lambda trial: function(model.record(weights, condition, trial, chunk_steps=chunk_steps, spikes=spikes)),
+                trials,
+                threads,
+            )
         wiring = self.wiring(weights, condition)
         if self._batches is None:
             self.inputs(condition)  # once, before the threads ask for it

@@ -3,16 +3,20 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fitrec import store
 from fitrec.config.network import NetworkConfig
+from fitrec.config.neuron_model import NeuronModelConfig
 from fitrec.errors import NetworkError
 from fitrec.networks.balanced import balanced_drive, balanced_projection
 from fitrec.networks.feed_forward import feed_forward_rates
 from fitrec.networks.limits import require_lead, whole_steps
 from fitrec.networks.network import Network
+from fitrec.networks.neuron_model import describe_model
 from fitrec.networks.plastic import assign_neurons, plastic_inputs
 from fitrec.simulate.untrained import network_fi, untrained_rates
 from fitrec.targets.targets import Targets
@@ -65,7 +69,11 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
     bin_steps = whole_steps("the targets' bin width in ms", targets.bin_size_s * 1e3, config.dt_ms)
     whole_steps("1 ms", 1.0, config.dt_ms)
     static = wiring.model_dump(exclude={"drive_exc", "drive_inh", "tau_syn_ms"})
-    projection = balanced_projection(**static, tau_m_ms=neuron.tau_m_ms, seed=seed)
+    model = None if config.model is None else _neuron_model(config.model, config.dt_ms)
+    unit = neuron.tau_m_ms if config.model is None else config.model.weight_unit
+    projection = balanced_projection(**static, tau_m_ms=unit, seed=seed)
+    if model is not None:
+        projection = replace(projection, weight=_at_ports(model, "static", projection.weight))
     none = np.zeros(0, np.int32)
     network = Network(
         seed=seed,
@@ -85,11 +93,13 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
         stimulus_start_step=whole_steps("network.settle_ms", config.settle_ms, config.dt_ms),
         window_start_step=window_start,
         window_steps=targets.n_bins * bin_steps,
-        stimulus_sd=stimulus.sd,
+        stimulus_sd=stimulus.sd * _drive_unit(config),
         stimulus_tau_ms=stimulus.tau_ms,
         condition_names=targets.condition_names,
         inh=None if inh is None else [inh.tau_m_ms, inh.threshold, inh.reset, inh.sigma, round(inh.t_ref_ms / config.dt_ms)],
-        drive=balanced_drive(**wiring.model_dump(include={"n_exc", "n_inh", "k", "gain", "drive_exc", "drive_inh"})),
+        model=model,
+        drive=_drive_unit(config)
+        * balanced_drive(**wiring.model_dump(include={"n_exc", "n_inh", "k", "gain", "drive_exc", "drive_inh"})),
         **projection.network_fields(),
         trained=none,
         trained_unit=none,
@@ -107,7 +117,8 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
         fi_rate_hz=np.zeros(0),
     )
     rates = untrained_rates(network, threads=threads)
-    fi_drive, fi_rate_hz = network_fi(network, threads=threads)
+    # Gradient rules need no f-I curve, and others no model.
+    fi_drive, fi_rate_hz = network_fi(network, threads=threads) if model is None else (np.zeros(0), np.zeros(0))
 
     units = np.flatnonzero(~targets.units["held_out"].to_numpy(bool)).astype(np.int32)
     candidates = np.arange(n_exc if config.assignment.population == "exc" else n_exc + n_inh, dtype=np.int32)
@@ -128,6 +139,8 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
     weight = np.empty(pre.shape, np.float32)
     weight[:, : plastic.n_exc] = plastic.weight_exc
     weight[:, plastic.n_exc :] = plastic.weight_inh
+    if model is not None:
+        weight = _at_ports(model, "plastic", weight)
     return replace(
         network,
         trained=trained,
@@ -138,3 +151,17 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
         fi_drive=fi_drive,
         fi_rate_hz=fi_rate_hz,
     )
+
+
+def _drive_unit(config: NetworkConfig) -> float:
+    return 1.0 if config.model is None else config.model.drive_unit
+
+
+def _neuron_model(config: NeuronModelConfig, dt_ms: float) -> dict[str, Any]:
+    return describe_model(**config.model_dump(exclude={"file", "weight_unit", "drive_unit"}), dt_ms=dt_ms)
+
+
+def _at_ports(model: dict[str, Any], kind: str, weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weights as their ports take them: where I neurons have a port of their own, magnitudes."""
+    ports = model["ports"]
+    return weight if ports[f"{kind}_exc"] == ports[f"{kind}_inh"] else np.abs(weight)

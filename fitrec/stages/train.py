@@ -27,6 +27,7 @@ from fitrec.networks.weights import Weights
 from fitrec.simulate.simulator import Simulator
 from fitrec.simulate.threads import available_threads
 from fitrec.stages import VERSIONS
+from fitrec.stages.train_gradient import make_gradient_fit
 from fitrec.stages.train_memory import require_device_memory, require_memory
 from fitrec.stages.train_progress import Reporter, Status
 from fitrec.stages.train_state import TrainState
@@ -177,6 +178,11 @@ def make_training(
         threads=threads,
         progress=progress,
     )
+    if network.model is not None and config.rule in ("ridge", "rls"):
+        raise TrainingError(
+            f"train.rule is {config.rule}, which learns the drive of leaky integrate-and-fire neurons, but the network has "
+            "neurons of another model (network.model); use a gradient rule such as local-adjoint, or leave out network.model"
+        )
     rule = make_rule(problem, config)
     return Training(problem=problem, rule=rule, validation_trials=config.validation_trials, best=rule.weights)
 
@@ -191,7 +197,9 @@ def make_rule(problem: Problem, config: TrainConfig) -> Rule:
             feed_forward=options.pop("penalty_feed_forward"),
         )
         return Ridge(problem, penalties=penalties, **options)
-    return Rls(problem, **config.rls.model_dump())
+    if config.rule == "rls":
+        return Rls(problem, **config.rls.model_dump())
+    return make_gradient_fit(problem, config.rule, config.gradient)
 
 
 def _require_finite(targets: Targets, network: Network) -> None:

@@ -13,7 +13,7 @@ from fitrec.errors import TrainingError
 from fitrec.kernels.cuda.device import Device
 from fitrec.kernels.cuda.device import require_memory as require_free
 from fitrec.learn import device_memory
-from fitrec.learn.memory import FitSizes, Parts, ridge_parts, rls_parts, shared_parts
+from fitrec.learn.memory import FitSizes, Parts, gradient_parts, ridge_parts, rls_parts, shared_parts
 from fitrec.networks.network import Network
 from fitrec.targets.targets import Targets
 
@@ -32,6 +32,8 @@ def plan(sizes: FitSizes, config: TrainConfig, threads: int) -> Parts:
     parts = shared_parts(sizes, threads)
     if config.rule == "rls":
         return parts | rls_parts(sizes, **_rls(config))
+    if config.rule != "ridge":
+        return parts | gradient_parts(sizes, tape_bytes=config.gradient.memory_gb * _GB, threads=threads)
     return parts | ridge_parts(sizes, **_ridge(config))
 
 
@@ -40,6 +42,8 @@ def device_plan(sizes: FitSizes, config: TrainConfig) -> Parts:
     parts = device_memory.shared_parts(sizes, traces=config.rule == "ridge")
     if config.rule == "rls":
         return parts | device_memory.rls_parts(sizes, **_rls(config))
+    if config.rule != "ridge":  # they learn on the CPU; validations run on the device
+        return parts
     return parts | device_memory.ridge_parts(sizes, **_ridge(config))
 
 
@@ -150,6 +154,10 @@ def _alternatives(config: TrainConfig) -> Iterator[tuple[str, TrainConfig]]:
                 rls = config.rls.model_copy(update={"p_storage": storage})
                 yield f"train.rls.p_storage: {storage}", config.model_copy(update={"rls": rls})
         yield "train.rule: ridge, which keeps no P,", config.model_copy(update={"rule": "ridge"})
+        return
+    if config.rule != "ridge":
+        smaller = config.gradient.model_copy(update={"memory_gb": config.gradient.memory_gb / 4})
+        yield f"train.gradient.memory_gb: {smaller.memory_gb:g}", config.model_copy(update={"gradient": smaller})
         return
     ridge = config.ridge
 

@@ -7,15 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fitrec.errors import TrainingError
 from fitrec.kernels.cpu.model_state import Events, State
-from fitrec.learn.gradient.constraints import Limits, Parameter
-from fitrec.learn.gradient.losses import FiringRate, Loss
-from fitrec.learn.gradient.optimisers import Optimiser, Settings
+from fitrec.learn.gradient.learned import LearnedWeights
+from fitrec.learn.gradient.losses import FiringRate
+from fitrec.learn.gradient.optimisers import Settings
 from fitrec.learn.gradient.rules import Gradient, Rule, Signals
 from fitrec.learn.rule import Arrays, LoopResult, Problem, mean_correlation
 from fitrec.networks.weights import Weights
-from fitrec.neurons.model import Surrogate
 from fitrec.simulate.model_network import ModelNetwork, Trial
 from fitrec.simulate.model_trials import ModelTrials, bin_counts
 from fitrec.simulate.threads import available_threads, thread_map
@@ -35,8 +33,8 @@ class FitOptions:
         Makes the gradient rule of a network.
     loops, trials : int
         Updates; trials per condition and update.
-    loss : Loss
-        Of the smoothed mean rate (Hz) of the trials against the targets.
+    loss : callable
+        Of the smoothed mean rates (Hz), (time, trained), against the targets: value and derivative by the rates.
     regularisation : FiringRate or None
         On the rates of all neurons.
     optimiser : Settings
@@ -45,13 +43,11 @@ class FitOptions:
         Of the plastic weights.
     frozen : tuple of str
         Of ``plastic``, ``feed_forward``, ``exc``, ``inh`` (plastic inputs by their presynaptic neurons): not learned.
-    trainable : tuple of str
-        Parameters of the neurons that are learned, one value per trained neuron.
     window_steps : int
         Steps whose tape is kept at a time; 0: the whole window of a trial.
+    readout_ms : float or None
+        Time constant of a causal exponential filter that takes the place of the targets' smoothing in the error; None: none.
     evaluate_every : int
-    surrogate : Surrogate or None
-        In place of the model's own.
 
     """
 
@@ -59,15 +55,15 @@ class FitOptions:
     make_rule: Callable[[ModelNetwork], Rule]
     loops: int
     trials: int
-    loss: Loss
+    loss: Callable[[NDArray[np.float64], NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
     regularisation: FiringRate | None
     optimiser: Settings
     dale: Any
     bounds: tuple[float, float]
     frozen: tuple[str, ...]
     window_steps: int
+    readout_ms: float | None
     evaluate_every: int
-    surrogate: Surrogate | None
 
 
 class _Start(NamedTuple):
@@ -93,43 +89,27 @@ class GradientFit:
     is exact, and enters as a learning signal on the spikes of each bin.
     """
 
-    def __init__(self, problem: Problem, options: FitOptions) -> None:
+    def __init__(self, problem: Problem, trials: ModelTrials, options: FitOptions) -> None:
         network = problem.simulator.network
         self._problem, self._options = problem, options
         self.name, self.n_loops = options.name, options.loops
-        self._trials = ModelTrials(network, spike_signal=True, surrogate=options.surrogate)
-        n_conditions, n_bins, n_trained = problem.rate_hz.shape
+        self._trials = trials
         # Column b is what a rate of 1 Hz in bin b looks like after smoothing.
-        self._smoothing = problem.smooth(np.eye(n_bins)[None])[0]
-        self.weights = Weights(
-            plastic=network.plastic_weight.copy(),
-            feed_forward=np.zeros((n_conditions, n_trained, network.n_feed_forward), np.float32),
-        )
-        self._optimiser = Optimiser(self._parameters(), options.optimiser, threads=problem.threads)
+        self._smoothing = problem.smooth(np.eye(problem.rate_hz.shape[1])[None])[0]
+        self._target_hz = problem.rate_hz
+        if options.readout_ms is not None:
+            self._smoothing = causal_filter(problem.rate_hz.shape[1], problem.bin_s * 1e3, options.readout_ms)
+            self._target_hz = self._smoothing @ problem.rate_hz
+        self._weights = LearnedWeights(problem, options)
         workers = problem.threads or available_threads()
         self._rules = [options.make_rule(self._trials.model_network) for _ in range(workers)]
         self._length = options.window_steps or network.window_steps
         self._tapes = [self._trials.model_network.new_tape(self._length) for _ in range(workers)]
 
-    def _parameters(self) -> list[Parameter]:
-        network, o = self._problem.simulator.network, self._options
-        n_conditions, _, n_ff = self.weights.feed_forward.shape
-        limits = Limits(dale=o.dale, w_min=o.bounds[0], w_max=o.bounds[1])
-        exc = np.repeat(network.trained, network.n_plastic_exc)
-        inh = np.repeat(network.trained, network.plastic_pre.shape[1] - network.n_plastic_exc)
-        self._exc = np.ascontiguousarray(self.weights.plastic[:, : network.n_plastic_exc]).reshape(-1)
-        self._inh = np.ascontiguousarray(self.weights.plastic[:, network.n_plastic_exc :]).reshape(-1)
-        self._feed_forward = self.weights.feed_forward.reshape(-1).copy()
-        return [
-            Parameter("plastic E weights", self._exc, limits, exc, frozen="exc" in o.frozen),
-            Parameter("plastic I weights", self._inh, limits, inh, frozen="inh" in o.frozen),
-            Parameter(
-                "feed-forward weights",
-                self._feed_forward,
-                neuron=np.tile(np.repeat(network.trained, n_ff), n_conditions),
-                frozen="feed_forward" in o.frozen or n_ff == 0,
-            ),
-        ]
+    @property
+    def weights(self) -> Weights:
+        """The weights so far."""
+        return self._weights.current
 
     def loop(self, index: int) -> LoopResult:
         """Run loop `index`: one update."""
@@ -147,7 +127,7 @@ class GradientFit:
             counts = self._count(flat, condition, starts)
             psth = counts[:, network.trained] / (o.trials * problem.bin_s)
             smooth_hz[condition] = self._smoothing @ psth
-            signal = self._signal(counts, smooth_hz[condition], condition)
+            signal = self._signal(counts, smooth_hz[condition], self._target_hz[condition])
             of_condition = self._gradient(flat, condition, starts, signal.astype(np.float32))
             by_plastic, by_ff = self._trials.unflatten(of_condition)
             plastic += by_plastic
@@ -155,15 +135,17 @@ class GradientFit:
             mean = counts.sum(axis=0) / (o.trials * n_bins * problem.bin_s)
             rates.append((float(mean[: network.n_exc].mean()), float(mean[network.n_exc :].mean())))
             problem.progress(condition, rates[-1], psth)
-        self._update(plastic.astype(np.float32), feed_forward, index)
+        self._weights.step(plastic.astype(np.float32), feed_forward, index)
         exc, inh = np.mean(rates, axis=0)
-        correlation = mean_correlation(smooth_hz, problem.rate_hz)
+        correlation = mean_correlation(smooth_hz, self._target_hz)
         return LoopResult(forcing=0.0, rate_exc_hz=float(exc), rate_inh_hz=float(inh), correlation=correlation, frozen=False)
 
-    def _signal(self, counts: NDArray[np.int64], smooth_hz: NDArray[np.float64], condition: int) -> NDArray[np.float64]:
+    def _signal(
+        self, counts: NDArray[np.int64], smooth_hz: NDArray[np.float64], target_hz: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """(bin, neuron): derivative of the loss by a spike in a bin of one of the trials."""
         problem, o, network = self._problem, self._options, self._problem.simulator.network
-        _, by_rate = o.loss(smooth_hz, problem.rate_hz[condition])
+        _, by_rate = o.loss(smooth_hz, target_hz)
         signal = np.zeros(counts.shape)
         signal[:, network.trained] = self._smoothing.T @ by_rate / (o.trials * problem.bin_s)
         if o.regularisation is not None:
@@ -220,46 +202,17 @@ class GradientFit:
             rule.add(flat, part, Signals(spikes=rows, spikes_every=bin_steps), gradient)
         return gradient
 
-    def _update(self, plastic: NDArray[np.float32], feed_forward: NDArray[np.float32], index: int) -> None:
-        network = self._problem.simulator.network
-        n_exc = network.n_plastic_exc
-        gradients = {
-            "plastic E weights": np.ascontiguousarray(plastic[:, :n_exc]).reshape(-1),
-            "plastic I weights": np.ascontiguousarray(plastic[:, n_exc:]).reshape(-1),
-            "feed-forward weights": feed_forward.reshape(-1),
-        }
-        try:
-            self._optimiser.step(gradients)
-        except TrainingError as error:
-            raise TrainingError(f"loop {index + 1}: {error}") from None
-        self.weights = self._joined()
-
-    def _joined(self) -> Weights:
-        n_trained = len(self.weights.plastic)
-        plastic = np.hstack((self._exc.reshape(n_trained, -1), self._inh.reshape(n_trained, -1)))
-        return Weights(plastic=plastic, feed_forward=self._feed_forward.reshape(self.weights.feed_forward.shape).copy())
-
     def validates(self, index: int) -> bool:
         """Return True every so many loops and after the last one."""
         return (index + 1) % self._options.evaluate_every == 0 or index + 1 == self.n_loops
 
     def state(self) -> Arrays:
         """Return weights and the state of the optimiser."""
-        return {
-            "plastic": self.weights.plastic,
-            "feed_forward": self.weights.feed_forward,
-            **{f"optimiser/{name}": values for name, values in self._optimiser.state().items()},
-        }
+        return self._weights.state()
 
     def restore(self, state: Arrays) -> None:
         """Continue from a state."""
-        n_exc = self._problem.simulator.network.n_plastic_exc
-        self._exc[:] = state["plastic"][:, :n_exc].reshape(-1)
-        self._inh[:] = state["plastic"][:, n_exc:].reshape(-1)
-        self._feed_forward[:] = state["feed_forward"].reshape(-1)
-        self.weights = self._joined()
-        prefix = "optimiser/"
-        self._optimiser.restore({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+        self._weights.restore(state)
 
 
 def window_that_fits(trials: ModelTrials, budget_bytes: float, threads: int) -> int:
@@ -267,3 +220,11 @@ def window_that_fits(trials: ModelTrials, budget_bytes: float, threads: int) -> 
     network = trials.model_network
     per_step = trials.compiled.blocks.kept * network.width * network.dtype.itemsize * threads
     return int(budget_bytes // per_step)
+
+
+def causal_filter(n_bins: int, bin_ms: float, tau_ms: float) -> NDArray[np.float64]:
+    """Return the matrix (bin, bin) of an exponential filter that keeps the mean: each row sums to 1 where bins before exist."""
+    decay = np.exp(-bin_ms / tau_ms)
+    lag = np.arange(n_bins)[:, None] - np.arange(n_bins)
+    weights = np.where(lag >= 0, decay ** np.maximum(lag, 0), 0.0)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))

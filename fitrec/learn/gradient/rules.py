@@ -213,11 +213,19 @@ class LocalAdjoint(_Base):
 
 
 class DRtrl(_Base):
-    """An eligibility trace of every synapse and row (Wang et al. 2026, pp_prop.md 1.3), carried from window to window."""
+    """An eligibility trace of every synapse and row (Wang et al. 2026, pp_prop.md 1.3), carried from window to window.
 
-    def __init__(self, network: ModelNetwork, threads: int = 1) -> None:
+    Parameters
+    ----------
+    cutoff_steps : int, optional
+        Synapses whose source has been silent for so many steps have no gradient (Korcsak-Gorzo et al. 2025).
+
+    """
+
+    def __init__(self, network: ModelNetwork, threads: int = 1, cutoff_steps: int | None = None) -> None:
         super().__init__(network, threads)
         self._require_no_parameters()
+        self._cutoff = np.iinfo(np.int64).max if cutoff_steps is None else cutoff_steps
         self.begin()
 
     def begin(self) -> None:
@@ -225,6 +233,7 @@ class DRtrl(_Base):
         net = self.network
         self._traces = np.zeros(len(self.blocks.rows) * net.plastic.n, net.dtype)
         self._presynaptic = np.zeros((len(self.blocks.derivatives.ports), net.n + net.n_inputs), net.dtype)
+        self._quiet = np.full(net.n + net.n_inputs, np.iinfo(np.int64).max // 2)
 
     def add(self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient) -> None:
         """Add the gradient of a trial recorded with its tape."""
@@ -248,6 +257,8 @@ class DRtrl(_Base):
                 decay,
                 self._traces,
                 self._presynaptic,
+                self._quiet,
+                self._cutoff,
                 gradient.plastic,
                 cuts[part],
                 cuts[part + 1],

@@ -170,7 +170,23 @@ def weigh_traces(parameters, n_steps, tape, rows, signal, every, keep, steps_bef
 
 @njit(nogil=True, cache=True)
 def follow_synapses(
-    parameters, wiring, indptr, step, n_steps, tape, rows, signal, every, filter_decay, traces, presynaptic, gradient, first, last
+    parameters,
+    wiring,
+    indptr,
+    step,
+    n_steps,
+    tape,
+    rows,
+    signal,
+    every,
+    filter_decay,
+    traces,
+    presynaptic,
+    quiet,
+    cutoff,
+    gradient,
+    first,
+    last,
 ):
     """Follow the eligibility trace of every synapse (D-RTRL) of the sources from `first` to `last`, and add up the gradient.
 
@@ -184,6 +200,10 @@ def follow_synapses(
         The synapses of a source and port together, row after row; advanced.
     presynaptic : (port, source)
         Filters of the sources; advanced.
+    quiet : (source,) int64
+        Steps since the last arrival from each source; advanced.
+    cutoff : int
+        Synapses whose source has been quiet for so many steps or more have no gradient.
 
     """
     width = parameters.width
@@ -193,6 +213,7 @@ def follow_synapses(
     for i in range(first, last):
         end_of_row = wiring.plastic_indptr[i + 1]
         begin = wiring.plastic_indptr[i]
+        silence = quiet[i]
         for p in range(filter_decay.shape[0]):
             end = begin
             while end < end_of_row and wiring.plastic_target[end] < (p + 1) * width:
@@ -213,17 +234,19 @@ def follow_synapses(
             seen = np.zeros(kept * wide, traces.dtype)
             arrival = indptr[i]
             filtered = presynaptic[p, i]
+            silence = quiet[i]
             for t in range(n_steps):
                 here = zero
                 while arrival < indptr[i + 1] and step[arrival] == t:
                     here += one
                     arrival += 1
                 filtered = fma(filter_decay[p], filtered, here)
+                silence = np.int64(0) if here > 0 else silence + 1
                 for c in range(kept):
                     for k in range(n):
                         seen[c * wide + k] = tape[t, c * width + neuron[k]]
                 trace(p, seen, own, one, filtered, local, 0, wide)
-                if (t + 1) % every == 0:
+                if (t + 1) % every == 0 and silence < cutoff:
                     for r in range(rows.shape[0]):
                         for k in range(n):
                             gradient[begin + k] = fma(
@@ -233,6 +256,7 @@ def follow_synapses(
             for r in range(N_ROWS):
                 copy(traces[N_ROWS * begin + r * n : N_ROWS * begin + (r + 1) * n], own[r * wide : r * wide + n])
             begin = end
+        quiet[i] = silence
 
 
 @njit(nogil=True, cache=True)

@@ -1,0 +1,87 @@
+"""The weights that a gradient fit learns, with their optimiser."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.errors import TrainingError
+from fitrec.learn.gradient.constraints import Limits, Parameter
+from fitrec.learn.gradient.optimisers import Optimiser
+from fitrec.learn.rule import Arrays, Problem
+from fitrec.networks.weights import Weights
+
+if TYPE_CHECKING:
+    from fitrec.learn.gradient.fit import FitOptions
+
+_EXC, _INH, _FF = "plastic E weights", "plastic I weights", "feed-forward weights"
+
+
+class LearnedWeights:
+    """Plastic weights, E and I inputs apart, and feed-forward weights."""
+
+    def __init__(self, problem: Problem, options: "FitOptions") -> None:
+        network, o = problem.simulator.network, options
+        n_conditions, _, n_trained = problem.rate_hz.shape
+        self._n_exc, n_ff = network.n_plastic_exc, network.n_feed_forward
+        self._shape = (n_conditions, n_trained, n_ff)
+        n_inh = network.plastic_pre.shape[1] - self._n_exc
+        self._exc = network.plastic_weight[:, : self._n_exc].flatten()
+        self._inh = network.plastic_weight[:, self._n_exc :].flatten()
+        self._feed_forward = np.zeros(n_conditions * n_trained * n_ff, np.float32)
+        limits = Limits(dale=o.dale, w_min=o.bounds[0], w_max=o.bounds[1])
+        neuron = network.trained
+        parameters = [
+            Parameter(_EXC, self._exc, limits, np.repeat(neuron, self._n_exc), frozen="exc" in o.frozen),
+            Parameter(_INH, self._inh, limits, np.repeat(neuron, n_inh), frozen="inh" in o.frozen),
+            Parameter(
+                _FF,
+                self._feed_forward,
+                neuron=np.tile(np.repeat(neuron, n_ff), n_conditions),
+                frozen="feed_forward" in o.frozen or n_ff == 0,
+            ),
+        ]
+        self._optimiser = Optimiser(parameters, o.optimiser, threads=problem.threads)
+        self.current = self._joined()
+
+    def step(self, plastic: NDArray[np.float32], feed_forward: NDArray[np.float32], loop: int) -> None:
+        """Change the weights by their gradients, (trained, input) and (condition, trained, ff).
+
+        Raises
+        ------
+        TrainingError
+            If a gradient is not finite; names the neuron.
+
+        """
+        gradients = {
+            _EXC: plastic[:, : self._n_exc].flatten(),
+            _INH: plastic[:, self._n_exc :].flatten(),
+            _FF: feed_forward.flatten(),
+        }
+        try:
+            self._optimiser.step(gradients)
+        except TrainingError as error:
+            raise TrainingError(f"loop {loop + 1}: {error}") from None
+        self.current = self._joined()
+
+    def _joined(self) -> Weights:
+        n_trained = self._shape[1]
+        plastic = np.hstack((self._exc.reshape(n_trained, -1), self._inh.reshape(n_trained, -1)))
+        return Weights(plastic=plastic, feed_forward=self._feed_forward.reshape(self._shape).copy())
+
+    def state(self) -> Arrays:
+        """Return weights and the state of the optimiser."""
+        return {
+            "plastic": self.current.plastic,
+            "feed_forward": self.current.feed_forward,
+            **{f"optimiser/{name}": values for name, values in self._optimiser.state().items()},
+        }
+
+    def restore(self, state: Arrays) -> None:
+        """Continue from a state."""
+        self._exc[:] = state["plastic"][:, : self._n_exc].reshape(-1)
+        self._inh[:] = state["plastic"][:, self._n_exc :].reshape(-1)
+        self._feed_forward[:] = state["feed_forward"].reshape(-1)
+        self.current = self._joined()
+        prefix = "optimiser/"
+        self._optimiser.restore({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})

@@ -1,0 +1,97 @@
+"""Fits that learn within the trial, after every bin, as e-prop+ does (Korcsak-Gorzo et al. 2025)."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.learn.gradient.fit import FitOptions, causal_filter
+from fitrec.learn.gradient.learned import LearnedWeights
+from fitrec.learn.gradient.rules import DRtrl, Signals
+from fitrec.learn.rule import Arrays, LoopResult, Problem
+from fitrec.networks.weights import Weights
+from fitrec.neurons.observation import RATE
+from fitrec.simulate.model_trials import ModelTrials, bin_counts
+
+FIRST_ONLINE_TRIAL = 4_000
+
+
+class OnlineFit:
+    """One loop is one trial of each condition; weights change at the end of every bin, and nothing is reset meanwhile.
+
+    The error is that of the trial's own rates, seen through a causal exponential filter which is part of the neuron
+    (`fitrec.neurons.observation`), so that the trace of a synapse remembers what the filter does. The targets pass the same
+    filter.
+
+    Parameters
+    ----------
+    trials : ModelTrials
+        Of neurons that observe their rate with ``options.readout_ms``.
+    cutoff_ms : float
+        Synapses whose source has been silent for longer do not learn.
+
+    """
+
+    def __init__(self, problem: Problem, trials: ModelTrials, options: FitOptions, *, cutoff_ms: float) -> None:
+        self._problem, self._options, self._trials = problem, options, trials
+        assert options.readout_ms is not None
+        self.name, self.n_loops = options.name, options.loops
+        n_bins, bin_ms = problem.rate_hz.shape[1], problem.bin_s * 1e3
+        self._target_hz = causal_filter(n_bins, bin_ms, options.readout_ms) @ problem.rate_hz
+        self._rule = DRtrl(
+            trials.model_network, cutoff_steps=round(cutoff_ms / problem.simulator.network.dt_ms), threads=problem.threads or 1
+        )
+        self._weights = LearnedWeights(problem, options)
+
+    @property
+    def weights(self) -> Weights:
+        """The weights so far."""
+        return self._weights.current
+
+    def loop(self, index: int) -> LoopResult:
+        """Run loop `index`: one trial per condition, learning on the way."""
+        network = self._problem.simulator.network
+        rates = []
+        for condition in range(network.n_conditions):
+            counts = self._trial(condition, index)
+            rate = counts.sum(axis=0) / (len(counts) * self._problem.bin_s)
+            rates.append((float(rate[: network.n_exc].mean()), float(rate[network.n_exc :].mean())))
+            self._problem.progress(condition, rates[-1])
+        exc, inh = np.mean(rates, axis=0)
+        return LoopResult(forcing=0.0, rate_exc_hz=float(exc), rate_inh_hz=float(inh), correlation=float("nan"), frozen=False)
+
+    def _trial(self, condition: int, index: int) -> NDArray[np.int64]:
+        """Run one trial with learning; returns the spikes (bin, neuron)."""
+        problem, network, o = self._problem, self._problem.simulator.network, self._options
+        trial, steps = FIRST_ONLINE_TRIAL + index, problem.bin_steps
+        flat, inputs = self._trials.flat_weights(self.weights, condition), self._trials.inputs(condition, trial)
+        part = self._trials.before_window(flat, inputs, condition, trial)
+        self._rule.begin()
+        tape = self._trials.model_network.new_tape(steps)
+        counts = np.zeros((problem.rate_hz.shape[1], network.n_neurons), np.int64)
+        signal = np.zeros((1, 1, network.n_neurons))
+        feed_forward = np.zeros_like(self.weights.feed_forward)
+        for k in range(len(counts)):
+            part = self._trials.window(
+                flat, inputs, condition, trial, part, first=k * steps, last=(k + 1) * steps, tape=tape, rows=(RATE,)
+            )
+            counts[k] = bin_counts(part, steps, network.n_neurons)[0]
+            observed = 1e3 * part.sampled[-1, 0, network.trained].astype(np.float64)
+            _, by_rate = o.loss(observed[None], self._target_hz[condition, k : k + 1])
+            signal[0, 0, network.trained] = 1e3 * by_rate[0]
+            gradient = self._rule.new_gradient()
+            self._rule.add(flat, part, Signals(rows=(RATE,), every=steps, states=signal), gradient)
+            by_plastic, feed_forward[condition] = self._trials.unflatten(gradient.plastic)
+            self._weights.step(by_plastic, feed_forward, index)
+            flat = self._trials.flat_weights(self.weights, condition)
+        return counts
+
+    def validates(self, index: int) -> bool:
+        """Return True every so many loops and after the last one."""
+        return (index + 1) % self._options.evaluate_every == 0 or index + 1 == self.n_loops
+
+    def state(self) -> Arrays:
+        """Return weights and the state of the optimiser."""
+        return self._weights.state()
+
+    def restore(self, state: Arrays) -> None:
+        """Continue from a state."""
+        self._weights.restore(state)

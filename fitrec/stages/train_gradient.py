@@ -1,0 +1,195 @@
+"""Gradient rules as the config asks for them."""
+
+import logging
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.config.train import GradientConfig
+from fitrec.errors import TrainingError
+from fitrec.learn.gradient.fit import FitOptions, GradientFit, window_that_fits
+from fitrec.learn.gradient.losses import FiringRate, MeanSquared, PoissonCounts
+from fitrec.learn.gradient.online import OnlineFit
+from fitrec.learn.gradient.optimisers import Settings
+from fitrec.learn.gradient.rules import Bptt, LocalAdjoint, PpProp, Rule
+from fitrec.learn.gradient.rules import DRtrl as DRtrlRule
+from fitrec.learn.gradient.schedules import Schedule
+from fitrec.learn.rule import Problem
+from fitrec.learn.rule import Rule as FitRule
+from fitrec.neurons.algebra import NOWHERE
+from fitrec.neurons.expression import Number
+from fitrec.neurons.model import Surrogate
+from fitrec.neurons.verify import largest_eigenvalue
+from fitrec.simulate.model_network import ModelNetwork
+from fitrec.simulate.model_trials import ModelTrials
+from fitrec.simulate.threads import available_threads
+
+logger = logging.getLogger(__name__)
+
+LARGEST_BPTT = 2_000  # neurons; every step of BPTT touches every synapse
+_GB = 1e9
+
+
+def make_gradient_fit(problem: Problem, rule: str, config: GradientConfig) -> FitRule:
+    """Build a gradient rule.
+
+    Raises
+    ------
+    TrainingError
+        If nothing is left to learn, a window does not fit into memory, or a network is too large for BPTT.
+
+    """
+    network = problem.simulator.network
+    if rule == "bptt" and network.n_neurons > LARGEST_BPTT:
+        raise TrainingError(
+            f"train.rule is bptt, which touches every synapse in every step, but the network has {network.n_neurons:,} neurons; "
+            f"use local-adjoint, or at most {LARGEST_BPTT:,} neurons"
+        )
+    _require_something_to_learn(problem, config)
+    online = rule == "e-prop-plus"
+    trials = ModelTrials(
+        network,
+        spike_signal=not online,
+        surrogate=_surrogate(config),
+        observed_ms=config.readout_ms if online else None,
+    )
+    updates = config.loops * (problem.rate_hz.shape[0] * problem.rate_hz.shape[1] if online else 1)
+    options = FitOptions(
+        name=rule,
+        make_rule=_rule_maker(rule, config, trials, problem),
+        loops=config.loops,
+        trials=config.trials,
+        loss=_loss(config, problem.bin_s),
+        regularisation=FiringRate(strength=config.rate_penalty, target_hz=config.rate_target_hz) if config.rate_penalty else None,
+        optimiser=_optimiser(config, updates),
+        dale=config.dale,
+        bounds=(-np.inf if config.w_min is None else config.w_min, np.inf if config.w_max is None else config.w_max),
+        frozen=tuple(config.frozen),
+        window_steps=0 if online else _window_steps(problem, config, trials),
+        readout_ms=config.readout_ms if rule.startswith("e-prop") else None,
+        evaluate_every=config.evaluate_every,
+    )
+    if online:
+        return OnlineFit(problem, trials, options, cutoff_ms=config.cutoff_ms)
+    return GradientFit(problem, trials, options)
+
+
+def _loss(
+    config: GradientConfig, bin_s: float
+) -> Callable[[NDArray[np.float64], NDArray[np.float64]], tuple[float, NDArray[np.float64]]]:
+    squared, poisson = MeanSquared(), PoissonCounts(bin_s=bin_s)
+
+    def loss(observed_hz: NDArray[np.float64], target_hz: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        if config.loss == "mse":
+            value, derivative = squared(observed_hz, target_hz)
+        else:
+            value, derivative = poisson(observed_hz, target_hz * bin_s)
+        return value, np.asarray(derivative, np.float64)
+
+    return loss
+
+
+def _rule_maker(rule: str, config: GradientConfig, trials: ModelTrials, problem: Problem) -> Callable[[ModelNetwork], Rule]:
+    if rule == "bptt":
+        return Bptt
+    if rule == "d-rtrl":
+        return DRtrlRule
+    if rule != "pp-prop":
+        return LocalAdjoint
+    dt_ms = problem.simulator.network.dt_ms
+    trace_ms = config.trace_ms or 2 * _longest_time_constant_ms(trials, dt_ms)
+    reach_ms = _observation_ms(problem)
+    if trace_ms < reach_ms:
+        logger.warning(
+            "the traces of pp-prop forget within %.3g ms, but a rate is smoothed over %.3g ms; what a spike does to it later is "
+            "not learned: raise train.gradient.trace_ms",
+            trace_ms,
+            reach_ms,
+        )
+    decay = float(np.exp(-dt_ms / trace_ms))
+    return lambda network: PpProp(network, decay_pre=decay, decay_post=decay)
+
+
+def _longest_time_constant_ms(trials: ModelTrials, dt_ms: float) -> float:
+    """Slowest decay of a neuron's own states and of its align_pre ports."""
+    model = trials.compiled.model
+    values = {p.name: p.value for p in model.parameters}
+    taus = [values[port.tau] for port in model.ports if port.tau]
+    largest = largest_eigenvalue(model, dt_ms)
+    return max([-dt_ms / np.log(largest) if 0 < largest < 1 else dt_ms, *taus])
+
+
+def _observation_ms(problem: Problem) -> float:
+    """Root mean square width of the smoothing, in ms."""
+    n_bins = problem.rate_hz.shape[1]
+    row = problem.smooth(np.eye(n_bins)[None])[0][n_bins // 2]
+    lag_ms = (np.arange(n_bins) - n_bins // 2) * problem.bin_s * 1e3
+    return float(np.sqrt((row * lag_ms**2).sum()))
+
+
+def _optimiser(config: GradientConfig, updates: int) -> Settings:
+    schedule = Schedule(kind="cosine", total=updates) if config.schedule == "cosine" else Schedule()
+    return Settings(
+        kind=config.optimizer,
+        learning_rate=config.learning_rate,
+        clip_norm=np.inf if config.clip_norm is None else config.clip_norm,
+        schedule=schedule,
+    )
+
+
+def _surrogate(config: GradientConfig) -> Surrogate | None:
+    if config.surrogate is None:
+        return None
+    s = config.surrogate
+    return Surrogate(kind=s.kind, height=Number(s.height, NOWHERE), width=Number(s.width, NOWHERE))
+
+
+def _window_steps(problem: Problem, config: GradientConfig, trials: ModelTrials) -> int:
+    """Return the steps of a window, whole bins.
+
+    Raises
+    ------
+    TrainingError
+        If `window_ms` asks for more than memory_gb holds, or that does not hold a bin.
+
+    """
+    network, threads = problem.simulator.network, problem.threads or available_threads()
+    whole, per_bin = network.window_steps, problem.bin_steps
+    fits = window_that_fits(trials, config.memory_gb * _GB, threads) // per_bin * per_bin
+    bin_ms, longest_ms = problem.bin_s * 1e3, fits * network.dt_ms
+    if not fits:
+        needed = per_bin * trials.model_network.new_tape(1).nbytes * threads / _GB
+        raise TrainingError(
+            f"train.gradient.memory_gb is {config.memory_gb:g}, but one bin of {bin_ms:g} ms on {threads} threads needs "
+            f"{needed:.3g}; raise it, or use fewer threads"
+        )
+    if config.window_ms == 0:
+        if fits < whole:
+            logger.warning(
+                "derivatives go back through windows of %.5g ms, of trials of %.5g ms: train.gradient.memory_gb holds no more",
+                longest_ms,
+                whole * network.dt_ms,
+            )
+        return min(fits, whole)
+    wanted = max(1, round(config.window_ms / bin_ms)) * per_bin
+    if wanted > fits:
+        raise TrainingError(
+            f"train.gradient.window_ms is {config.window_ms:g}, but {config.memory_gb:g} GB (memory_gb) hold the steps of at "
+            f"most {longest_ms:.5g} ms on {threads} threads; shorten it, or raise memory_gb"
+        )
+    return min(wanted, whole)
+
+
+def _require_something_to_learn(problem: Problem, config: GradientConfig) -> None:
+    network = problem.simulator.network
+    sizes = {
+        "exc": network.n_plastic_exc,
+        "inh": network.plastic_pre.shape[1] - network.n_plastic_exc,
+        "feed_forward": network.n_feed_forward,
+    }
+    if not any(size for name, size in sizes.items() if name not in config.frozen):
+        raise TrainingError(
+            f"nothing is left to learn: train.gradient.frozen is {list(config.frozen)} and the trained neurons have "
+            f"{sizes['exc']} plastic E, {sizes['inh']} plastic I and {sizes['feed_forward']} feed-forward inputs; leave one free"
+        )
