@@ -74,7 +74,7 @@ def test_missing_file(tmp_path: Path) -> None:
         ({"recordings": [{"name": "a", "path": 3}]}, "recordings[0].path is 3, but must be text or a mapping of keys"),
         ({"recordings": []}, "recordings is [], but must be a list of at least 1"),
         ({"recordings": [{"name": "a b", "path": "x"}]}, "recordings[0].name is 'a b', but must be a name of letters"),
-        ({"train": {"rule": "rigde"}}, "train.rule is 'rigde', but must be one of 'ridge' or 'rls'; did you mean 'ridge'"),
+        ({"train": {"rule": "rigde"}}, "or 'bptt'; did you mean 'ridge'"),
         ({"train": {"ridge": {"trials": 0}}}, "train.ridge.trials is 0, but must be at least 2"),
         ({"train": {"ridge": {"trials": 1.5}}}, "train.ridge.trials is 1.5, but must be a whole number"),
         ({"train": {"ridge": {"penalty": 0}}}, "train.ridge.penalty is 0, but must be greater than 0"),
