@@ -1,0 +1,47 @@
+"""The exponential of compiled neuron models."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numba import njit
+
+from fitrec.kernels.cpu.simd import load, store
+from fitrec.kernels.cpu.simd_math import vexp
+
+LIMITS = {"float32": (-87.0, 88.0), "float64": (-708.0, 709.0)}
+
+
+@njit
+def exponentials(x: Any, out: Any) -> None:
+    for i in range(0, x.shape[0], 16):
+        store(out, i, vexp(load(x, i)))
+
+
+def exp(x: Any, dtype: str) -> Any:
+    x = np.asarray(x, dtype)
+    out = np.empty(-(-len(x) // 16) * 16, dtype)
+    exponentials(np.resize(x, len(out)), out)
+    return out[: len(x)]
+
+
+@pytest.mark.parametrize("dtype", LIMITS)
+def test_exp_is_right_to_about_a_unit_in_the_last_place(dtype: str) -> None:
+    low, high = LIMITS[dtype]
+    rng = np.random.default_rng(0)
+    x = np.concatenate((np.linspace(low, high, 200_000), rng.uniform(-1, 1, 200_000), rng.normal(0, 1e-3, 20_000)))
+    x = x.astype(dtype)
+    exact = np.exp(x.astype(np.longdouble))
+    units = np.abs(exp(x, dtype) - exact) / np.spacing(exact.astype(dtype))
+    assert units.max() < 1.01
+    assert exp([0.0, -0.0], dtype).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("dtype", LIMITS)
+def test_exp_stays_finite_and_hides_nothing(dtype: str) -> None:
+    low, high = LIMITS[dtype]
+    smallest, largest = exp([low, high], dtype)
+    assert 0 < smallest < largest < np.inf
+    assert exp([-np.inf, 2 * low], dtype).tolist() == [smallest] * 2
+    assert exp([np.inf, 2 * high], dtype).tolist() == [largest] * 2
+    assert np.isnan(exp([np.nan], dtype)).all()
