@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fitrec.kernels.cpu.ridge import Eliminated, Regressions
+from fitrec.kernels.cuda import ridge
 from fitrec.kernels.cuda.ridge import DeviceTraces
 from fitrec.learn.gathered_traces import HostTraces
 
@@ -83,7 +84,8 @@ def test_products_with_feed_forward_traces(device: Any) -> None:
 
 
 @pytest.mark.parametrize("bits", [16, 32])
-def test_kept_traces_go_to_the_host_and_back(bits: int, device: Any) -> None:
+def test_kept_traces_go_to_the_host_and_back(bits: int, device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ridge, "COPIED_BYTES", 7 * 3 * 33 * bits // 8)  # pieces of seven neurons
     pair = Pair(device, 33, 3, bits, slots=5)
     kept = pair.found.arrays(3)
     for name, values in pair.host.arrays(3).items():

@@ -1,5 +1,6 @@
 """Drives ``ridge.cu``: traces kept on the device, and the regressions of all neurons on them."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from fitrec.kernels.cuda.arguments import pack
 from fitrec.kernels.cuda.device import Device, memory_error, require_memory
 
 BLOCK = 256
+COPIED_BYTES = 2**28  # at a time
 _STATIC_SHARED = 17 * 1024  # bytes that ridge_solve takes besides
 _WHAT, _REMEDY = "keeping the traces of ridge", "lower train.ridge.memory_gb"
 
@@ -128,13 +130,26 @@ class DeviceTraces:
 
     def arrays(self, used: int) -> dict[str, NDArray[Any]]:
         """Return what is kept in the first slots, as the host keeps it."""
-        return {"kept": self._device.to_host(self._kept[:, :, :used]), "scale": self._device.to_host(self._scale[:, :, :used])}
+        n_conditions, n_pool, _, n_bins = self._kept.shape
+        kept = np.empty((n_conditions, n_pool, used, n_bins), self._kept.dtype)
+        for piece in self._pieces(used):
+            kept[piece] = self._device.to_host(self._kept[piece][:, :used])
+        return {"kept": kept, "scale": self._device.to_host(self._scale[:, :, :used])}
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take over what was kept."""
         used = arrays["scale"].shape[2]
-        self._kept[:, :, :used] = self._device.asarray(arrays["kept"])
+        for piece in self._pieces(used):
+            self._kept[piece][:, :used] = self._device.asarray(arrays["kept"][piece])
         self._scale[:, :, :used] = self._device.asarray(arrays["scale"])
+
+    def _pieces(self, used: int) -> Iterator[tuple[int, slice]]:
+        """Parts of what is kept, small enough that the device has room for a copy of one."""
+        n_conditions, n_pool, _, n_bins = self._kept.shape
+        step = max(1, COPIED_BYTES // max(1, self._kept.dtype.itemsize * used * n_bins))
+        for c in range(n_conditions):
+            for first in range(0, n_pool, step):
+                yield c, slice(first, first + step)
 
     def _struct(self, root_weight: NDArray[np.float32]) -> _Traces:
         n_conditions, n_pool, slots, n_bins = self._kept.shape
