@@ -4,11 +4,14 @@ Every weight is treated by itself, so threads may share the array in any way.
 """
 
 import math
+from functools import cache
 
 import numpy as np
 from numba import njit
 
-from fitrec.kernels.optimise import Constraint, Optimizer
+from fitrec.kernels.cpu.math import exp
+from fitrec.kernels.eprop import Array
+from fitrec.kernels.optimise import Change, Constraint, Optimization, Optimizer
 
 BLOCK = 1 << 16  # weights per call; sums of squares are formed block by block
 _LANES = 32
@@ -64,7 +67,7 @@ def _moved(kind, scale, w, change, w_min, w_max, tiny):
     if kind == _CLIP:
         new, floor = magnitude + outward, zero
     elif kind == _EXPONENTIAL:
-        new, floor = magnitude * number(math.exp(outward)), tiny
+        new, floor = magnitude * exp(outward), tiny
     else:
         new = magnitude if change == zero else _softplus_moved(magnitude / scale, outward / scale) * scale
         floor = tiny
@@ -76,46 +79,78 @@ def _moved(kind, scale, w, change, w_min, w_max, tiny):
     return sign * new
 
 
-@njit(nogil=True, cache=True)
-def update(optimization, change, weights, gradient, mean, square, tiny, start, stop):
+@cache
+def _form(optimizer, kind):
+    """Compile the update for one optimiser and one constraint: as constants they leave a loop that becomes vector code."""
+
+    @njit(nogil=True, cache=True, error_model="numpy")
+    def update_form(optimization, change, weights, gradient, mean, square, tiny, start, stop):
+        number = weights.dtype.type
+        scale, gain, limit = number(change.scale), number(change.gain), number(change.limit)
+        beta_1, beta_2 = number(optimization.beta_1), number(optimization.beta_2)
+        new_1, new_2 = number(1 - optimization.beta_1), number(1 - optimization.beta_2)
+        epsilon, w_min, w_max = number(optimization.epsilon), number(optimization.w_min), number(optimization.w_max)
+        smallest, zero = number(tiny), number(0)
+        sgd = optimizer == _SGD
+        rate = number(optimization.learning_rate if sgd else adam_rate(optimization, change.iteration))
+        weights, gradient, mean, square = weights[start:stop], gradient[start:stop], mean[start:stop], square[start:stop]
+        for i in range(weights.shape[0]):
+            w, g = weights[i], gradient[i]
+            if kind > _CLIP:
+                g = _inner(kind, scale, w, g)
+            g = min(max(gain * g, -limit), limit)
+            if sgd:
+                weights[i] = _moved(kind, scale, w, rate * g, w_min, w_max, smallest)
+            else:
+                m, s, moved = adam(g, mean[i], square[i], beta_1, new_1, beta_2, new_2, rate, epsilon)
+                mean[i] = m if abs(m) > smallest else zero
+                square[i] = s if s > smallest else zero
+                weights[i] = _moved(kind, scale, w, moved, w_min, w_max, smallest)
+
+    return update_form
+
+
+def update(
+    optimization: Optimization,
+    change: Change,
+    weights: Array,
+    gradient: Array,
+    mean: Array,
+    square: Array,
+    tiny: float,
+    start: int,
+    stop: int,
+) -> None:
     """Change weights [start, stop); arguments as those of the reference.
 
-    `tiny` (float64) is the smallest normal number of the weights' type: running means below it become 0, because a processor is a
-    hundred times slower with denormal numbers.
+    `tiny` is the smallest normal number of the weights' type: running means below it become 0, because a processor is a hundred
+    times slower with denormal numbers.
     """
-    number = weights.dtype.type
-    kind, scale, gain, limit = change.constraint, number(change.scale), number(change.gain), number(change.limit)
-    beta_1, beta_2 = number(optimization.beta_1), number(optimization.beta_2)
-    new_1, new_2 = number(1 - optimization.beta_1), number(1 - optimization.beta_2)
-    epsilon, w_min, w_max = number(optimization.epsilon), number(optimization.w_min), number(optimization.w_max)
-    smallest, zero = number(tiny), number(0)
-    sgd = optimization.optimizer == _SGD
-    rate = number(optimization.learning_rate if sgd else adam_rate(optimization, change.iteration))
-    weights, gradient, mean, square = weights[start:stop], gradient[start:stop], mean[start:stop], square[start:stop]
-    for i in range(weights.shape[0]):
-        w, g = weights[i], gradient[i]
-        if kind > _CLIP:
-            g = _inner(kind, scale, w, g)
-        g = min(max(gain * g, -limit), limit)
-        if sgd:
-            weights[i] = _moved(kind, scale, w, rate * g, w_min, w_max, smallest)
-        else:
-            m, s, moved = adam(g, mean[i], square[i], beta_1, new_1, beta_2, new_2, rate, epsilon)
-            mean[i] = m if abs(m) > smallest else zero
-            square[i] = s if s > smallest else zero
-            weights[i] = _moved(kind, scale, w, moved, w_min, w_max, smallest)
+    form = _form(optimization.optimizer, change.constraint)
+    form(optimization, change, weights, gradient, mean, square, tiny, start, stop)
 
 
-@njit(nogil=True, cache=True)
+@njit(inline="always")
+def _square(kind, scale, w, g):
+    """Square of the derivative by what the optimiser moves."""
+    if kind > _CLIP:
+        g = _inner(kind, scale, w, g)
+    return np.float64(g) * np.float64(g)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def squares(constraint, scale, weights, gradient, start, stop):
     """Sum of the squares (float64) of the derivatives [start, stop) by what the optimiser moves, in an order of its own."""
     lanes = np.zeros(_LANES)
-    number = weights.dtype.type
-    for i in range(start, stop):
-        g = gradient[i]
-        if constraint > _CLIP:
-            g = _inner(constraint, number(scale), weights[i], g)
-        lanes[(i - start) % _LANES] += np.float64(g) * np.float64(g)
+    size = weights.dtype.type(scale)
+    weights, gradient = weights[start:stop], gradient[start:stop]
+    whole = weights.shape[0] // _LANES * _LANES
+    for first in range(0, whole, _LANES):
+        w, g = weights[first : first + _LANES], gradient[first : first + _LANES]
+        for k in range(_LANES):
+            lanes[k] += _square(constraint, size, w[k], g[k])
+    for i in range(whole, weights.shape[0]):
+        lanes[i - whole] += _square(constraint, size, weights[i], gradient[i])
     total = 0.0
     for lane in range(_LANES):
         total += lanes[lane]

@@ -7,22 +7,14 @@ CUDA code; so a model's bits do not depend on the machine. Flags are 1 or 0 as n
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from fitrec.kernels.cpu.math import exp_series
 from fitrec.kernels.cpu.simd import WIDTH, Vector, element_pointer, repeat, vector_intrinsic
 
 Builder = Any
-# exp(x) = 2^n exp(r), n = rint(x / ln 2), |r| <= ln(2) / 2; Taylor series of exp(r), the rest below half a unit in the last
-# place.
-LOG2E = 1.4426950408889634
-# ln 2 in two parts, the first with zeros at its end; limits of x; degree of the series; the exponent's bias, place and width.
-EXP = {
-    "float": (0.693359375, -2.12194440054690583e-4, -87.0, 88.0, 7, 127, 23, 32),
-    "double": (0.693147180369123816490, 1.90821492927058770002e-10, -708.0, 709.0, 13, 1023, 52, 64),
-}
 
 
 def _operation(arguments: int, make: Callable[..., Any]) -> Any:
@@ -55,28 +47,6 @@ def _choose(builder: Builder, flag: Any, yes: Any, no: Any) -> Any:
     return builder.select(builder.fcmp_unordered("!=", flag, _constant(flag, 0.0)), yes, no)
 
 
-def _exp(builder: Builder, x: Any) -> Any:
-    high, low, smallest, largest, degree, bias, place, bits = EXP[str(x.type.element)]
-
-    def fma(a: Any, b: Any, c: Any) -> Any:
-        return vector_intrinsic(builder, "llvm.fma", [a, b, c])
-
-    given = x
-    x = builder.select(builder.fcmp_ordered(">", x, _constant(x, smallest)), x, _constant(x, smallest))
-    x = builder.select(builder.fcmp_ordered("<", x, _constant(x, largest)), x, _constant(x, largest))
-    n = vector_intrinsic(builder, "llvm.rint", [builder.fmul(x, _constant(x, LOG2E))])
-    r = fma(n, _constant(x, -low), fma(n, _constant(x, -high), x))
-    result = _constant(x, 1.0 / float(np.prod(np.arange(1.0, degree + 1))))
-    for k in range(degree - 1, -1, -1):
-        result = fma(result, r, _constant(x, 1.0 / float(np.prod(np.arange(1.0, k + 1)))))
-    integers = ir.VectorType(ir.IntType(bits), WIDTH)
-    exponent = builder.fptosi(n, integers)
-    exponent = builder.add(exponent, ir.Constant(integers, [ir.Constant(ir.IntType(bits), bias)] * WIDTH))
-    exponent = builder.shl(exponent, ir.Constant(integers, [ir.Constant(ir.IntType(bits), place)] * WIDTH))
-    result = builder.fmul(result, builder.bitcast(exponent, x.type))
-    return builder.select(builder.fcmp_unordered("uno", given, given), given, result)  # not a number stays so, to be found
-
-
 vadd = _operation(2, lambda builder, a, b: builder.fadd(a, b))
 vsub = _operation(2, lambda builder, a, b: builder.fsub(a, b))
 vdiv = _operation(2, lambda builder, a, b: builder.fdiv(a, b))
@@ -88,7 +58,7 @@ vmax = _operation(2, lambda builder, a, b: builder.select(builder.fcmp_ordered("
 vge = _operation(2, lambda builder, a, b: _flag(builder, builder.fcmp_ordered(">=", a, b), a))
 vgt = _operation(2, lambda builder, a, b: _flag(builder, builder.fcmp_ordered(">", a, b), a))
 vselect = _operation(3, _choose)
-vexp = _operation(1, _exp)
+vexp = _operation(1, exp_series)
 
 
 @intrinsic

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numba import njit
 
+from fitrec.kernels.cpu import math
 from fitrec.kernels.cpu.simd import load, store
 from fitrec.kernels.cpu.simd_math import vexp
 
@@ -16,6 +17,12 @@ LIMITS = {"float32": (-87.0, 88.0), "float64": (-708.0, 709.0)}
 def exponentials(x: Any, out: Any) -> None:
     for i in range(0, x.shape[0], 16):
         store(out, i, vexp(load(x, i)))
+
+
+@njit
+def one_by_one(x: Any, out: Any) -> None:
+    for i in range(x.shape[0]):
+        out[i] = math.exp(x[i])
 
 
 def exp(x: Any, dtype: str) -> Any:
@@ -45,3 +52,11 @@ def test_exp_stays_finite_and_hides_nothing(dtype: str) -> None:
     assert exp([-np.inf, 2 * low], dtype).tolist() == [smallest] * 2
     assert exp([np.inf, 2 * high], dtype).tolist() == [largest] * 2
     assert np.isnan(exp([np.nan], dtype)).all()
+
+
+@pytest.mark.parametrize("dtype", LIMITS)
+def test_a_number_has_the_bits_of_a_vector(dtype: str) -> None:
+    x = np.concatenate((np.random.default_rng(1).normal(0, 30, 1000), [0, 1e4, -1e4, np.inf, np.nan])).astype(dtype)
+    out = np.empty_like(x)
+    one_by_one(x, out)
+    np.testing.assert_array_equal(out, exp(x, dtype))
