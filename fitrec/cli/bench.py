@@ -21,11 +21,16 @@ EXAMPLES
   fitrec bench loop --preset sinusoid-10k --threads 2 --json loop.json
   fitrec bench loop --preset million --neurons 20000
   fitrec bench rls --neurons 800 --inputs 400 --rate-hz 5 --updates 96 --json rls.json
+  fitrec bench gradient --neurons 10000 --synapses 1000000 --rate-hz 7 --json gradient.json
+  fitrec bench gradient --rule pp-prop --preset dense-1000 --threads 1
+  fitrec bench gradient-quality --json quality.json
   fitrec bench ridge --neurons 66002 --inputs 128 --samples 3000 --json ridge.json
 """
 
 # Stated here so that the help needs no numerics; a test holds it against fitrec.bench.presets.
 PRESETS = ("sinusoid-10k", "default-4096", "neuropixels-66k", "million")
+GRADIENT_RULES = ("local-adjoint", "pp-prop", "d-rtrl", "e-prop", "bptt")
+GRADIENT_PRESETS = ("dense-1000", "sparse-10000")
 _json = click.option("--json", "json_file", type=options.PATH, help="Write the figures into this file.")
 
 
@@ -73,6 +78,43 @@ def loop(
 
     figures = run(preset=preset, neurons=neurons, loops=loops, threads=threads, p_storage=p_storage, device=gpu)
     _finish("loop", figures, json_file, device=gpu, threads=threads)
+
+
+@command.command()
+@click.option("--neurons", type=click.IntRange(min=1), default=10_000, show_default=True, help="Number of neurons.")
+@click.option(
+    "--synapses", type=click.IntRange(min=0), default=1_000_000, show_default=True, help="Plastic recurrent synapses, in all."
+)
+@click.option("--rate-hz", type=float, default=7.0, show_default=True, help="Mean rate of the neurons.")
+@click.option("--steps", type=click.IntRange(min=10), default=1000, show_default=True, help="Steps of 1 ms between two updates.")
+@click.option("--every", type=click.IntRange(min=1), default=10, show_default=True, help="Steps between learning signals.")
+@click.option("--rule", type=click.Choice(GRADIENT_RULES), default="local-adjoint", show_default=True)
+@click.option("--model", default="lif_psc_exp", show_default=True, help="Neuron model of the library.")
+@click.option(
+    "--preset",
+    type=click.Choice(GRADIENT_PRESETS),
+    help="A network that Wang et al. 2026's program was timed on, instead.",
+)
+@options.threads
+@options.device
+@_json
+def gradient(threads: int | None, device: str, json_file: Path | None, **given: Any) -> None:
+    """Time the gradient of a network of compiled neurons, beside the simulation it belongs to."""
+    if device != "auto" and resolve_device(device) != "cpu":
+        raise ConfigError(f"--device {device}: 'bench gradient' measures the CPU only, for now; use --device cpu.")
+    threads = resolve_threads(threads)
+    from fitrec.bench.gradient import run
+
+    _finish("gradient", run(threads=threads, **given), json_file, device=None, threads=threads)
+
+
+@command.command("gradient-quality")
+@_json
+def gradient_quality(json_file: Path | None) -> None:
+    """Compare each gradient rule with backpropagation through time, on the networks of Wang et al. 2026."""
+    from fitrec.bench.gradient_quality import run
+
+    _finish("gradient-quality", run(), json_file, device=None, threads=1)
 
 
 @command.command()

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from fitrec.cli import gradient_tasks, options
+from fitrec.cli.bench import gradient_quality
 from fitrec.cli.gradient_tasks import report
 from fitrec.tasks import names
 
@@ -81,5 +82,5 @@ def _run(task: str, *, json_file: Path | None, **given: Any) -> None:
     report(lambda follow: run(task, Request(**given), follow), given["iterations"], json_file, threads=1)
 
 
-for _task in gradient_tasks.COMMANDS:
+for _task in (*gradient_tasks.COMMANDS, gradient_quality):
     command.add_command(_task)
