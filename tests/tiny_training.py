@@ -16,12 +16,19 @@ from fitrec.store.checkpoints import Checkpoint, write_checkpoint
 from tests.tiny_fit import tiny_network, tiny_targets
 
 RIDGE = {"forcing": [1.0, 0.5, 0.0, 0.0], "trials": 2, "closed_loop_trials": 3, "correction_from": 2}
-RULES: dict[str, dict[str, Any]] = {
+LEAST_SQUARES: dict[str, dict[str, Any]] = {
     "ridge": {"rule": "ridge", "ridge": {**RIDGE, "gram": "shared", "average_closed_loops": True}},
     # Room for five of the ten trials: the oldest are replaced.
     "gathered": {"rule": "ridge", "ridge": {**RIDGE, "gram": "gathered", "memory_gb": 1.2e-4}},
     "rls": {"rule": "rls", "rls": {"loops": 4, "rank": 4, "evaluate_every": 2}},
 }
+GRADIENT = {"loops": 4, "trials": 3, "evaluate_every": 2}
+GRADIENT_RULES: dict[str, dict[str, Any]] = {
+    "local-adjoint": {"rule": "local-adjoint", "gradient": {**GRADIENT, "dale": "exponential"}},
+    "pp-prop": {"rule": "pp-prop", "gradient": {**GRADIENT, "window_ms": 120.0, "loss": "poisson", "rate_penalty": 0.01}},
+    "e-prop-plus": {"rule": "e-prop-plus", "gradient": {**GRADIENT, "learning_rate": 0.01, "optimizer": "sgd"}},
+}
+RULES = {**LEAST_SQUARES, **GRADIENT_RULES}
 
 
 def train_config(rule: str = "ridge", **changes: Any) -> TrainConfig:

@@ -78,7 +78,10 @@ class Parameter:
         values, limits = self.values, self.limits
         if not np.isfinite(values).all():
             k = int(np.flatnonzero(~np.isfinite(values))[0])
-            raise ConfigError(f"{self.name}: element {k} begins at {values[k]}, which is not a number one can start from")
+            raise ConfigError(
+                f"{self.name}: element {k}, of neuron {self.owner(k)}, begins at {values[k]}, which is not finite; give it "
+                "a value to start from"
+            )
         outside = (values < limits.w_min) | (values > limits.w_max)
         if outside.any():
             k = int(np.flatnonzero(outside)[0])

@@ -1,4 +1,4 @@
-"""Both rules, driven loop by loop: the same bits for any number of threads and from any loop on, and they learn."""
+"""All rules, driven loop by loop: the same bits for any number of threads and from any loop on, and they learn."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from fitrec.learn.rule import LoopResult, frozen_psth, mean_correlation
 from fitrec.learn.training import Row, Training
 from fitrec.networks.weights import Weights
 from tests.tiny_fit import tiny_training
+from tests.tiny_training import GRADIENT_RULES
 
 RULES: dict[str, dict[str, Any]] = {
     "ridge": {
@@ -18,6 +19,7 @@ RULES: dict[str, dict[str, Any]] = {
     "rls": {"rule": "rls", "rls": {"loops": 4, "rank": 4, "evaluate_every": 2, "scaling": "relative"}},
     "rls, 16 bits, Dale": {"rule": "rls", "rls": {"loops": 3, "rank": 4, "p_storage": "int16", "dale": True}},
     "rls, instantaneous": {"rule": "rls", "rls": {"loops": 3, "rank": 7, "static_current": "instantaneous"}},
+    **GRADIENT_RULES,
 }
 
 

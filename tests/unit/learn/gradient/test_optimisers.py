@@ -183,7 +183,7 @@ def test_bad_settings() -> None:
         Schedule(kind="cosine")
     with pytest.raises(ConfigError, match=r"w: 1 of 2 elements begin outside the bounds \[-1, 1\], element 1 at -3"):
         Parameter("w", np.array([0.0, -3.0]), Limits(w_min=-1, w_max=1))
-    with pytest.raises(ConfigError, match="element 1 begins at nan"):
+    with pytest.raises(ConfigError, match="element 1, of neuron 1, begins at nan"):
         Parameter("w", np.array([0.0, np.nan]))
 
 

@@ -1,0 +1,162 @@
+"""Fits of PSTHs by gradients: every rule runs through the train stage, what must hold does at every loop, and they learn."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fitrec.config.train import TrainConfig
+from fitrec.errors import TrainingError
+from fitrec.learn.gradient.fit import GradientFit, causal_filter
+from fitrec.learn.rule import mean_correlation
+from tests.tiny_fit import tiny_network, tiny_training
+from tests.tiny_training import GRADIENT, run_training, save_inputs
+
+GRADIENT_NAMES = ("local-adjoint", "pp-prop", "d-rtrl", "e-prop", "e-prop-plus")
+
+
+def start(rule: str = "local-adjoint", **gradient: Any) -> Any:
+    return tiny_training(rule=rule, validation_trials=2, gradient={**GRADIENT, **gradient}).rule
+
+
+@pytest.mark.parametrize("rule", GRADIENT_NAMES)
+def test_every_rule_trains(tmp_path: Path, rule: str) -> None:
+    config = TrainConfig.model_validate(
+        {"rule": rule, "validation_trials": 2, "gradient": {"loops": 2, "trials": 2, "evaluate_every": 1}}
+    )
+    weights = run_training(save_inputs(tmp_path), tmp_path / "fit", config)
+    curve = pd.read_csv(tmp_path / "fit" / "curve.csv")
+    assert curve["loop"].tolist() == [1, 2]
+    assert curve["frozen"].all()
+    assert curve["correlation"].notna().all()
+    assert (weights.plastic != tiny_network().plastic_weight).mean() > 0.8  # some sources are silent
+    assert (weights.feed_forward != 0).mean() > 0.9
+
+
+@pytest.mark.parametrize("rule", ["local-adjoint", "pp-prop", "e-prop"])
+def test_rules_learn(rule: str) -> None:
+    fit = start(rule, loops=25, trials=8, learning_rate=0.3, surrogate={"height": 1.0, "width": 1.0})
+    results = [fit.loop(index).correlation for index in range(fit.n_loops)]
+    assert np.mean(results[-3:]) > np.mean(results[:3]) + 0.15
+
+
+def test_d_rtrl_is_the_local_adjoint_in_another_order() -> None:
+    one, other = (start(rule, loops=1, trials=2, optimizer="sgd") for rule in ("local-adjoint", "d-rtrl"))
+    before = one.weights
+    one.loop(0)
+    other.loop(0)
+    for part in ("plastic", "feed_forward"):
+        step = getattr(one.weights, part) - getattr(before, part)
+        difference = getattr(other.weights, part) - getattr(one.weights, part)
+        assert np.abs(difference).max() < 1e-4 * np.abs(step).max()
+
+
+def test_e_prop_plus_learns() -> None:
+    """In its own measure: the squared error of single trials falls."""
+    training = tiny_training(
+        rule="e-prop-plus", gradient={"loops": 40, "learning_rate": 0.02, "surrogate": {"height": 1.0, "width": 1.0}}
+    )
+    rule, problem = training.rule, training.problem
+
+    def correlation() -> float:
+        counts = np.stack(
+            [
+                np.mean(
+                    [r.counts[:, problem.simulator.network.trained] for r in problem.run_trials(rule.weights, c, range(16))],
+                    axis=0,
+                )
+                for c in range(2)
+            ]
+        )
+        return mean_correlation(problem.smooth(counts / problem.bin_s), problem.rate_hz)
+
+    before = correlation()
+    for index in range(rule.n_loops):
+        rule.loop(index)
+    assert correlation() > before + 0.1
+
+
+@pytest.mark.parametrize("rule", ["local-adjoint", "e-prop-plus"])
+@pytest.mark.parametrize("dale", ["clip", "exponential", "softplus"])
+def test_weights_keep_their_signs_at_every_loop(dale: str, rule: str) -> None:
+    n_exc = tiny_network().n_plastic_exc
+    signs = {}
+    for mode in (dale, "none"):
+        fit = start(rule, dale=mode, learning_rate=1.0, schedule="constant")
+        kept = []
+        for index in range(3):
+            fit.loop(index)
+            kept.append((fit.weights.plastic[:, :n_exc] >= 0).all() and (fit.weights.plastic[:, n_exc:] <= 0).all())
+        signs[mode] = kept
+    assert all(signs[dale])
+    assert not all(signs["none"])  # with these steps the law would be broken without it
+
+
+def test_weights_stay_within_bounds() -> None:
+    fit = start(w_min=-0.4, w_max=0.7, learning_rate=1.0, schedule="constant")
+    for index in range(3):
+        fit.loop(index)
+        assert fit.weights.plastic.min() >= np.float32(-0.4)
+        assert fit.weights.plastic.max() <= np.float32(0.7)
+    assert (fit.weights.plastic == np.float32(0.7)).any()
+    assert np.abs(fit.weights.feed_forward).max() > 0.7  # only plastic weights are bounded
+
+
+@pytest.mark.parametrize("frozen", ["exc", "inh", "feed_forward"])
+def test_frozen_projections_stay_as_they_are(frozen: str) -> None:
+    fit, n_exc = start(frozen=[frozen]), tiny_network().n_plastic_exc
+    before = fit.weights
+    for index in range(2):
+        fit.loop(index)
+    parts = {
+        name: (w.plastic[:, :n_exc], w.plastic[:, n_exc:], w.feed_forward)
+        for name, w in (("before", before), ("after", fit.weights))
+    }
+    same = [np.array_equal(a, b) for a, b in zip(parts["before"], parts["after"], strict=True)]
+    assert same == [name == frozen for name in ("exc", "inh", "feed_forward")]
+
+
+def test_nothing_left_to_learn_is_refused() -> None:
+    with pytest.raises(
+        TrainingError, match=r"nothing is left to learn: train.gradient.frozen is \['exc', 'inh', 'feed_forward'\]"
+    ):
+        start(frozen=["exc", "inh", "feed_forward"])
+
+
+@pytest.mark.parametrize("changes", [{}, {"loss": "poisson"}, {"rate_penalty": 0.1}])
+def test_the_signal_is_the_derivative_of_the_loss_by_the_spikes(changes: dict[str, Any]) -> None:
+    """A spike more in a bin of one trial changes the loss by the signal there, to first order."""
+    fit: GradientFit = start(trials=50, **changes)
+    problem, o = fit._problem, fit._options
+    network, rng = problem.simulator.network, np.random.default_rng(1)
+    counts = rng.poisson(3.0, (problem.rate_hz.shape[1], network.n_neurons)).astype(np.float64)
+
+    def loss(c: Any) -> float:
+        smooth_hz = fit._smoothing @ (c[:, network.trained] / (o.trials * problem.bin_s))
+        value = o.loss(smooth_hz, fit._target_hz[0])[0]
+        if o.regularisation is not None:
+            value += o.regularisation(c.sum(axis=0), len(c) * problem.bin_s * o.trials)[0]
+        return value
+
+    def signal(c: Any) -> Any:
+        return fit._signal(c, fit._smoothing @ (c[:, network.trained] / (o.trials * problem.bin_s)), fit._target_hz[0])
+
+    change, h = rng.normal(size=counts.shape), 1e-4
+    difference = (loss(counts + h * change) - loss(counts - h * change)) / (2 * h)
+    assert (signal(counts) * change).sum() == pytest.approx(difference, rel=1e-6)
+
+
+def test_the_causal_filter_sees_no_later_bin_and_keeps_the_mean() -> None:
+    matrix = causal_filter(30, 20.0, 50.0)
+    assert np.triu(matrix, 1).max() == 0
+    np.testing.assert_allclose(matrix.sum(axis=1), 1.0)
+    np.testing.assert_allclose(matrix[20, 19] / matrix[20, 20], np.exp(-20 / 50))
+
+
+def test_memory_that_holds_no_bin_is_refused() -> None:
+    with pytest.raises(TrainingError, match=r"memory_gb is 1e-06, but one bin of 20 ms .* needs .*; raise it"):
+        start(memory_gb=1e-6)
+    with pytest.raises(TrainingError, match=r"window_ms is 400, but 0.002 GB \(memory_gb\) hold the steps of at most \d+ ms"):
+        start(memory_gb=0.002, window_ms=400.0)
