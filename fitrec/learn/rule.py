@@ -174,7 +174,10 @@ class Rule(Protocol):
 
 
 def mean_correlation(psth_hz: NDArray[np.float64], rate_hz: NDArray[np.float64]) -> float:
-    """Mean over conditions and neurons of Pearson's r along time; pairs without variance are left out.
+    """Mean over conditions and neurons of Pearson's r along time; NaN if it is defined for none.
+
+    Neurons that do not vary where their target does, silent ones above all, count as 0: a network that loses its neurons must
+    not win. Targets that do not vary are left out.
 
     Parameters
     ----------
@@ -183,9 +186,11 @@ def mean_correlation(psth_hz: NDArray[np.float64], rate_hz: NDArray[np.float64])
     """
     a = psth_hz - psth_hz.mean(axis=1, keepdims=True)
     b = rate_hz - rate_hz.mean(axis=1, keepdims=True)
-    scale = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
+    power_a, power_b = (a * a).sum(axis=1), (b * b).sum(axis=1)
+    scale, target = np.sqrt(power_a * power_b), np.sqrt(power_b)
     defined = scale > 1e-12 * max(1.0, float(scale.max(initial=0.0)))
-    return float(((a * b).sum(axis=1)[defined] / scale[defined]).mean()) if defined.any() else float("nan")
+    counted = target > 1e-12 * max(1.0, float(target.max(initial=0.0)))
+    return float(((a * b).sum(axis=1)[defined] / scale[defined]).sum() / counted.sum()) if defined.any() else float("nan")
 
 
 def frozen_psth(

@@ -39,7 +39,7 @@ NETWORK: dict[str, Any] = {
 TRAIN = {
     "rule": "local-adjoint",
     "validation_trials": 4,
-    "gradient": {"loops": 20, "trials": 4, "evaluate_every": 10, "learning_rate": 0.3, "dale": "clip"},
+    "gradient": {"loops": 25, "trials": 4, "evaluate_every": 5, "learning_rate": 0.15, "dale": "clip"},
 }
 
 
@@ -57,9 +57,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_model_file_is_fitted_without_python(folder: Path) -> None:
     fit = folder / "out" / "tiny"
     summary = json.loads((fit / "evaluation" / "summary.json").read_text())
-    assert (summary["rule"], summary["loops"], summary["n_neurons"]) == ("local-adjoint", 20, 200)
+    assert (summary["rule"], summary["loops"], summary["n_neurons"]) == ("local-adjoint", 25, 200)
     untrained = summary["baselines"]["untrained_r"]["median"]
-    assert summary["psth_r_train"]["median"] > 0.4 > untrained + 0.2
+    assert summary["psth_r_train"]["median"] > 0.35 > untrained + 0.2
     page = (fit / "report" / "index.html").read_text()
     assert "local-adjoint" in page
     assert "my_neuron" in page

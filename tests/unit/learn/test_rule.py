@@ -19,13 +19,13 @@ def test_mean_correlation_is_pearsons_r_within_conditions() -> None:
     assert mean_correlation(a, -a) == pytest.approx(-1.0)
 
 
-def test_pairs_without_variance_are_left_out() -> None:
+def test_targets_without_variance_are_left_out_and_silent_neurons_count_as_0() -> None:
     rng = np.random.default_rng(1)
     a = rng.normal(size=(2, 30, 3))
     b = a.copy()
     a[0, :, 1], b[1, :, 2] = 4.7, 0.0
     b[0, :, 0] *= -1
-    assert mean_correlation(a, b) == pytest.approx((1 + 1 + 1 - 1) / 4)
+    assert mean_correlation(a, b) == pytest.approx((1 + 1 + 1 - 1 + 0) / 5)
     assert np.isnan(mean_correlation(np.zeros((2, 30, 3)), b))
 
 
