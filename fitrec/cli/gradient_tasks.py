@@ -67,7 +67,7 @@ def ei_decision(**given: Any) -> None:
 )
 @click.option("--model", type=click.Choice(names.NMNIST_MODELS), default="alif", show_default=True, help="Neuron model.")
 @click.option(
-    "--iterations", type=click.IntRange(min=1), default=20, show_default=True, help="Passes through the training samples."
+    "--iterations", type=click.IntRange(min=1), default=30, show_default=True, help="Passes through the training samples."
 )
 @click.option("--batch-size", type=click.IntRange(min=1), default=10, show_default=True, help="Samples per update.")
 @click.option("--neurons", type=click.IntRange(min=1), default=150, show_default=True)

@@ -39,7 +39,7 @@ class Request:
     model: str = "alif"
     optimizer: Literal["sgd", "adam"] = "adam"
     surrogate: str | None = None  # the model's own
-    iterations: int = 20  # passes through the training samples
+    iterations: int = 30  # passes through the training samples
     batch_size: int = 10
     neurons: int = 150
     recurrent_density: float = 0.1
