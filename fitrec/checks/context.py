@@ -2,6 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from fitrec.config.fits import source_files, source_path
 from fitrec.config.ingest import RecordingSource
@@ -9,6 +10,9 @@ from fitrec.config.run import RunConfig
 from fitrec.errors import FitrecError
 from fitrec.recordings.recording import Recording
 from fitrec.targets.targets import Targets
+
+if TYPE_CHECKING:
+    from fitrec.neurons.model import Model
 
 
 class Context:
@@ -20,6 +24,7 @@ class Context:
         self.files_error: str | None = None
         self.recording_error: str | None = None
         self.targets_error: str | None = None
+        self.neuron_model_error: str | None = None
 
     @cached_property
     def files(self) -> list[Path] | None:
@@ -60,6 +65,22 @@ class Context:
         """Model neurons that may stand for units."""
         network = self.run.network
         return network.balanced.n_exc + (network.balanced.n_inh if network.assignment.population == "all" else 0)
+
+    @cached_property
+    def neuron_model(self) -> "tuple[Model, dict[str, Any]] | None":
+        """The neurons' own equations with what a network would keep of them; None if it gives none, or a wrong one."""
+        from fitrec.networks.neuron_model import described_model
+        from fitrec.stages.build import neuron_model
+
+        config = self.run.network.model
+        if config is None:
+            return None
+        try:
+            description = neuron_model(config, self.run.network.dt_ms)
+            return described_model(description, config.source), description
+        except FitrecError as error:
+            self.neuron_model_error = str(error).rstrip(".")
+            return None
 
     @cached_property
     def targets(self) -> Targets | None:

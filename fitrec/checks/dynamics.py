@@ -19,7 +19,7 @@ def something_drives(context: Context) -> Iterator[str]:
     """Constant drive or noise makes the untrained network fire."""
     from fitrec.targets.siegert import rate
 
-    if _driven(context):
+    if _driven(context) or context.run.network.model is not None:  # of other neurons it is not known what drives them
         return
     network = context.run.network
     neurons = [network.neuron] + ([network.neuron_inh] if network.neuron_inh else [])
@@ -41,7 +41,7 @@ def balanced_state(context: Context) -> Iterator[str]:
     """
     network = context.run.network
     wiring = network.balanced
-    if not _driven(context):
+    if not _driven(context) or network.model is not None:
         return
     determinant = wiring.j_ei * wiring.j_ie - wiring.j_ee * wiring.j_ii
     if determinant <= 0:

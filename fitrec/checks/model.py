@@ -90,7 +90,7 @@ def memory(context: Context) -> Iterator[str]:
 @register("BEST_PRACTICE_VIOLATION")
 def window_against_time_constants(context: Context) -> Iterator[str]:
     """The window is long against the plastic synapses."""
-    if context.targets is None:
+    if context.targets is None or context.run.network.model is not None:
         return
     window_ms = context.targets.n_bins * context.targets.bin_size_s * 1e3
     tau_ms = context.run.network.plastic.tau_syn_ms

@@ -18,7 +18,7 @@ Level = Literal["CRITICAL", "BEST_PRACTICE_VIOLATION", "SUGGESTION"]
 LEVELS: tuple[Level, ...] = ("CRITICAL", "BEST_PRACTICE_VIOLATION", "SUGGESTION")
 Check = Callable[[Context], Iterator[str]]
 
-_MODULES = ("files", "activity", "model", "dynamics")  # in the order of the pipeline
+_MODULES = ("files", "activity", "model", "neurons", "dynamics")  # in the order of the pipeline
 
 
 @dataclass(frozen=True)
@@ -72,4 +72,5 @@ def refuse_critical(run: RunConfig) -> None:
     critical = [finding for finding in run_checks(run) if finding.level == "CRITICAL"]
     if critical:
         more = f" (and {len(critical) - 1} more: see 'fitrec check')" if len(critical) > 1 else ""
-        raise ConfigError(f"Recording {critical[0].recording}: {critical[0].message}{more}.")
+        text = f"Recording {critical[0].recording}: {critical[0].message}{more}"
+        raise ConfigError(text if text.endswith("?") else f"{text}.")

@@ -61,7 +61,7 @@ def outcome(log: str) -> str | None:
 
 
 def _user_error(text: str) -> int:
-    line = USER_ERROR + text.rstrip(".") + "."
+    line = USER_ERROR + (text if text.endswith("?") else text.rstrip(".") + ".")
     _log.debug(line)  # into the log file only: it becomes the file's last line
     click.echo(line, err=True)
     return 2

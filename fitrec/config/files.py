@@ -105,3 +105,4 @@ def _make_paths_absolute(raw: dict[str, Any], folder: Path) -> None:
     model = network.get("model") if isinstance(network, dict) else None
     if isinstance(model, dict) and isinstance(model.get("file"), str):
         model["file"] = str(folder / Path(model["file"]).expanduser())
+        model.setdefault("text", None)  # not that of the file this one extends

@@ -34,7 +34,7 @@ def fit_hashes(fit: Fit) -> dict[str, str]:
     """Hash per stage of a fit: the sections that the stage itself reads, not those of earlier stages."""
     config = fit.config
     return {
-        "build": config_hash(config.network, fit.seed),
+        "build": config_hash(_network(config), fit.seed),
         "train": config_hash(_rule(config)),
         "evaluate": config_hash(config.evaluate),
         "report": config_hash(config.report),
@@ -56,7 +56,12 @@ def training_hash(fit: Fit) -> str:
     path = fit.recording.path
     files = {key: PurePath(value).name for key, value in path.items()} if isinstance(path, dict) else PurePath(path).name
     source = [fit.recording.dataset, files]
-    return config_hash(source, fit.seed, config.ingest, config.targets, config.network, _rule(config))
+    return config_hash(source, fit.seed, config.ingest, config.targets, _network(config), _rule(config))
+
+
+def _network(config: RunConfig) -> dict[str, Any]:
+    """Return the network section without the place of a model file, whose text stands beside it."""
+    return config.network.model_dump(mode="json", exclude={"model": {"file"}})
 
 
 def _rule(config: RunConfig) -> dict[str, Any]:

@@ -19,7 +19,9 @@ class NeuronModelConfig(Section):
     file: str | None = Field(
         None, description="Model file, relative to the configuration's; its text is taken over into 'text' when it is read."
     )
-    text: str | None = Field(None, description="The model's YAML itself, in place of a name or a file.")
+    text: str | None = Field(
+        None, description="The model's YAML itself, in place of a name or a file; beside a file, what was read from it."
+    )
     preset: str | None = Field(None, description="One of the model's presets.")
     parameters: dict[str, float | str] = Field({}, description="Values other than the model's, such as 'tau_m: 20 ms'.")
     port_exc: str | None = Field(
@@ -50,20 +52,25 @@ class NeuronModelConfig(Section):
         None, ge=0, description="Standard deviation of that state; null: its distance to the threshold."
     )
 
+    @property
+    def source(self) -> str:
+        """What messages call the model."""
+        return self.file or self.name or "network.model.text"
+
     @model_validator(mode="before")
     @classmethod
     def _read_file(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
         given = [key for key in ("name", "file", "text") if data.get(key) is not None]
-        if len(given) != 1:
+        if len(given) != 1 and given != ["file", "text"]:
             raise ValueError(
                 f"the neuron model is given by {' and '.join(given) if given else 'nothing'}; give one of name, file and text"
             )
         if given == ["file"]:
             path = Path(str(data["file"])).expanduser()
             try:
-                return {**data, "file": None, "text": path.read_text(encoding="utf-8")}
+                return {**data, "text": path.read_text(encoding="utf-8")}
             except (OSError, UnicodeDecodeError) as error:
                 raise ValueError(f"the model file {path} cannot be read: {error}") from None
         return data

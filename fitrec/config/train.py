@@ -105,7 +105,10 @@ class GradientConfig(Section):
     )
     optimizer: Literal["adam", "sgd"] = Field("adam", description="How gradients change the weights.")
     learning_rate: float = Field(
-        0.1, gt=0, description="Of the weights (threshold x ms; a neuron model's own unit where there is one)."
+        0.1,
+        gt=0,
+        description="Of the weights, in units of the mean magnitude of the initial plastic weights; feed-forward weights, which "
+        "begin at 0, in units that move a neuron's mean input as much.",
     )
     schedule: Literal["constant", "cosine"] = Field(
         "cosine", description="Of the learning rate over the loops; 'cosine' ends at 0."
@@ -128,6 +131,11 @@ class GradientConfig(Section):
         description="Length of the stretches through which derivatives go back, whole bins; shorter ones need less memory and "
         "forget what a spike does later. 0: the whole trial if it fits into memory_gb, else the longest that does.",
     )
+    overlap: bool = Field(
+        True,
+        description="Windows of rules that go back (local-adjoint, e-prop, bptt) look one window further, so that every step "
+        "sees the losses of at least a window's length. Where trials are cut, it takes more time and twice the memory.",
+    )
     memory_gb: float = Field(4.0, gt=0, description="Memory for what the derivatives need of each step.")
     trace_ms: float = Field(
         0.0,
@@ -143,6 +151,7 @@ class GradientConfig(Section):
     evaluate_every: int = Field(20, ge=1, description="Loops between validations with frozen weights.")
 
 
+LEAST_SQUARES = ("ridge", "rls")  # the other rules follow gradients
 RuleName = Literal["ridge", "rls", "local-adjoint", "pp-prop", "d-rtrl", "e-prop", "e-prop-plus", "bptt"]
 
 

@@ -1,5 +1,6 @@
 """What a network keeps of a neuron model given by equations."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,11 @@ def describe_model(
     scattered: str | None,
     scatter: float | None,
     dt_ms: float,
+    source: str,
 ) -> dict[str, Any]:
     """Return ``Network.model``: the model's text and how a network's projections enter it, everything chosen.
+
+    `source` names the model in messages.
 
     Raises
     ------
@@ -41,7 +45,8 @@ def describe_model(
         library_model(name)  # says so if there is none
         text = (LIBRARY / f"{name}.yaml").read_text(encoding="utf-8")
     assert text is not None
-    model = with_parameters(parse_model(text, name or "network.model", preset), parameters)
+    given = {"text": text, "preset": preset or "", "parameters": dict(parameters)}
+    model = described_model(given, source)
     ports = {
         f"{kind}_{population}": _port(model, together, kind, own, population)
         for kind, together in (("static", port_static), ("plastic", port_plastic))
@@ -54,14 +59,24 @@ def describe_model(
     if state not in [s.name for s in model.states]:
         raise ModelError(f"there is no state {state!r} to begin at random", source=model.name)
     return {
-        "text": text,
-        "preset": preset or "",
-        "parameters": dict(parameters),
+        **given,
         "ports": ports,
         "drive": drive or (currents[0] if currents else ""),
         "scattered": state,
         "scatter": _distance(model, dt_ms) if scatter is None else scatter,
     }
+
+
+def described_model(description: Mapping[str, Any], source: str) -> Model:
+    """Return the model that ``Network.model`` describes; `source` names it in messages.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be used.
+
+    """
+    return with_parameters(parse_model(description["text"], source, description["preset"] or None), description["parameters"])
 
 
 def _port(model: Model, together: str | None, kind: str, own: str | None, population: str) -> str:

@@ -1,7 +1,7 @@
 """Networks of compiled neurons, and the trials they run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,11 @@ class Trial:
     def n_steps(self) -> int:
         """Number of steps."""
         return len(self.inputs.indptr) - 1
+
+    def cut(self, first: int, last: int) -> "Trial":
+        """Return some of the steps of a trial with its tape, for rules; the state stays that of the end."""
+        inputs, spikes = (Events(e.indptr[first : last + 1], e.source) for e in (self.inputs, self.spikes))
+        return replace(self, inputs=inputs, spikes=spikes, tape=self.tape[first:last])
 
 
 class ModelNetwork:

@@ -13,9 +13,10 @@ from fitrec.kernels.cpu import lif, philox
 from fitrec.kernels.cpu.feed_forward import feed_forward_events
 from fitrec.kernels.cpu.model_state import Events
 from fitrec.networks.network import Network
+from fitrec.networks.neuron_model import described_model
 from fitrec.networks.weights import Weights
 from fitrec.neurons.compile import CompiledModel, compile_model
-from fitrec.neurons.load import library_model, parse_model, with_parameters
+from fitrec.neurons.load import library_model, with_parameters
 from fitrec.neurons.model import Model, Surrogate
 from fitrec.neurons.observation import observe_rate
 from fitrec.simulate.inputs import condition_inputs
@@ -270,8 +271,7 @@ class ModelTrials:
 def network_model(network: Network) -> tuple[Model, dict[str, NDArray[np.float64]]]:
     """Return the model of a network's neurons, and the parameters that differ between them with their values, (neuron,)."""
     if network.model is not None:
-        model = parse_model(network.model["text"], "the network's neuron model", network.model["preset"] or None)
-        return with_parameters(model, network.model["parameters"]), {}
+        return described_model(network.model, "the network's neuron model"), {}
     exc, inh = (_lif_values(neuron, network.dt_ms) for neuron in (network.exc_neuron, network.inh_neuron))
     model = library_model("lif" if network.integration == "euler" else "lif_exact")
     shared = {"tau_static": network.tau_static_ms, "tau_plastic": network.tau_plastic_ms}

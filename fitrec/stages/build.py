@@ -69,7 +69,7 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
     bin_steps = whole_steps("the targets' bin width in ms", targets.bin_size_s * 1e3, config.dt_ms)
     whole_steps("1 ms", 1.0, config.dt_ms)
     static = wiring.model_dump(exclude={"drive_exc", "drive_inh", "tau_syn_ms"})
-    model = None if config.model is None else _neuron_model(config.model, config.dt_ms)
+    model = None if config.model is None else neuron_model(config.model, config.dt_ms)
     unit = neuron.tau_m_ms if config.model is None else config.model.weight_unit
     projection = balanced_projection(**static, tau_m_ms=unit, seed=seed)
     if model is not None:
@@ -157,8 +157,17 @@ def _drive_unit(config: NetworkConfig) -> float:
     return 1.0 if config.model is None else config.model.drive_unit
 
 
-def _neuron_model(config: NeuronModelConfig, dt_ms: float) -> dict[str, Any]:
-    return describe_model(**config.model_dump(exclude={"file", "weight_unit", "drive_unit"}), dt_ms=dt_ms)
+def neuron_model(config: NeuronModelConfig, dt_ms: float) -> dict[str, Any]:
+    """Return ``Network.model``.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be used, or it is not clear how.
+
+    """
+    options = config.model_dump(exclude={"file", "weight_unit", "drive_unit"})
+    return describe_model(**options, dt_ms=dt_ms, source=config.source)
 
 
 def _at_ports(model: dict[str, Any], kind: str, weight: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fitrec import __version__, store
-from fitrec.config.train import TrainConfig
+from fitrec.config.train import LEAST_SQUARES, TrainConfig
 from fitrec.errors import TrainingError
 from fitrec.kernels.cuda.device import Device, open_device
 from fitrec.learn.least_squares import Penalties
@@ -108,7 +108,10 @@ def run(
             if state is not None:
                 state.after_loop(training, row)
 
-        weights = training.run(after_loop)
+        try:
+            weights = training.run(after_loop)
+        except TrainingError as error:
+            raise (error if state is None else TrainingError(f"{error}; {state.last_good()}")) from None
     if store.content_sha256(targets) != identity["set of targets"]:
         raise TrainingError(
             f"{targets} changed while the network was being trained on it; train again, and leave the targets alone meanwhile"
@@ -163,6 +166,7 @@ def make_training(
             f"steps, but the targets hold {targets.condition_names} over {bin_steps * targets.n_bins} "
             f"steps; build the network again from these targets"
         )
+    require_rule(config.rule, own_model=network.model is not None)
     _require_finite(targets, network)
 
     def smooth_psth(psth: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -178,13 +182,23 @@ def make_training(
         threads=threads,
         progress=progress,
     )
-    if network.model is not None and config.rule in ("ridge", "rls"):
-        raise TrainingError(
-            f"train.rule is {config.rule}, which learns the drive of leaky integrate-and-fire neurons, but the network has "
-            "neurons of another model (network.model); use a gradient rule such as local-adjoint, or leave out network.model"
-        )
     rule = make_rule(problem, config)
     return Training(problem=problem, rule=rule, validation_trials=config.validation_trials, best=rule.weights)
+
+
+def require_rule(rule: str, *, own_model: bool) -> None:
+    """Refuse rules of least squares for neurons that have equations of their own.
+
+    Raises
+    ------
+    TrainingError
+
+    """
+    if own_model and rule in LEAST_SQUARES:
+        raise TrainingError(
+            f"train.rule is {rule}, which learns the drive of leaky integrate-and-fire neurons, but network.model gives "
+            "them other equations; use a gradient rule such as local-adjoint, or leave out network.model"
+        )
 
 
 def make_rule(problem: Problem, config: TrainConfig) -> Rule:

@@ -8,26 +8,30 @@ from numpy.typing import NDArray
 
 from fitrec.config.train import GradientConfig
 from fitrec.errors import TrainingError
-from fitrec.learn.gradient.fit import FitOptions, GradientFit, window_that_fits
+from fitrec.learn.gradient.fit import FitOptions, GradientFit
 from fitrec.learn.gradient.losses import FiringRate, MeanSquared, PoissonCounts
 from fitrec.learn.gradient.online import OnlineFit
 from fitrec.learn.gradient.optimisers import Settings
 from fitrec.learn.gradient.rules import Bptt, LocalAdjoint, PpProp, Rule
 from fitrec.learn.gradient.rules import DRtrl as DRtrlRule
 from fitrec.learn.gradient.schedules import Schedule
+from fitrec.learn.gradient.windows import Windows, plan_windows
 from fitrec.learn.rule import Problem
 from fitrec.learn.rule import Rule as FitRule
 from fitrec.neurons.algebra import NOWHERE
+from fitrec.neurons.derive import derive
 from fitrec.neurons.expression import Number
-from fitrec.neurons.model import Surrogate
-from fitrec.neurons.verify import largest_eigenvalue
+from fitrec.neurons.model import SPIKE, Model, Surrogate
+from fitrec.neurons.paths import ports_with_path
+from fitrec.neurons.verify import largest_eigenvalue, stability
 from fitrec.simulate.model_network import ModelNetwork
-from fitrec.simulate.model_trials import ModelTrials
+from fitrec.simulate.model_trials import ModelTrials, network_model
 from fitrec.simulate.threads import available_threads
 
 logger = logging.getLogger(__name__)
 
 LARGEST_BPTT = 2_000  # neurons; every step of BPTT touches every synapse
+GO_BACK = ("local-adjoint", "e-prop", "bptt")
 _GB = 1e9
 
 
@@ -37,7 +41,8 @@ def make_gradient_fit(problem: Problem, rule: str, config: GradientConfig) -> Fi
     Raises
     ------
     TrainingError
-        If nothing is left to learn, a window does not fit into memory, or a network is too large for BPTT.
+        If nothing is left to learn, no derivative leads from a projection to the loss, a window does not fit into memory, or a
+        network is too large for BPTT.
 
     """
     network = problem.simulator.network
@@ -46,7 +51,18 @@ def make_gradient_fit(problem: Problem, rule: str, config: GradientConfig) -> Fi
             f"train.rule is bptt, which touches every synapse in every step, but the network has {network.n_neurons:,} neurons; "
             f"use local-adjoint, or at most {LARGEST_BPTT:,} neurons"
         )
-    _require_something_to_learn(problem, config)
+    inputs = {
+        "exc": network.n_plastic_exc,
+        "inh": network.plastic_pre.shape[1] - network.n_plastic_exc,
+        "feed_forward": network.n_feed_forward,
+    }
+    _require_something_to_learn(inputs, config)
+    if network.model is not None:
+        model, _ = network_model(network)
+        require_paths(model, network.model["ports"], inputs, config)
+        stable = stability(model, network.dt_ms)
+        if not stable.ok:
+            logger.warning("neuron model %s: %s", model.name, stable.text)
     online = rule == "e-prop-plus"
     trials = ModelTrials(
         network,
@@ -66,7 +82,7 @@ def make_gradient_fit(problem: Problem, rule: str, config: GradientConfig) -> Fi
         dale=config.dale,
         bounds=(-np.inf if config.w_min is None else config.w_min, np.inf if config.w_max is None else config.w_max),
         frozen=tuple(config.frozen),
-        window_steps=0 if online else _window_steps(problem, config, trials),
+        windows=_windows(problem, rule, config, trials),
         readout_ms=config.readout_ms if rule.startswith("e-prop") else None,
         evaluate_every=config.evaluate_every,
     )
@@ -145,8 +161,8 @@ def _surrogate(config: GradientConfig) -> Surrogate | None:
     return Surrogate(kind=s.kind, height=Number(s.height, NOWHERE), width=Number(s.width, NOWHERE))
 
 
-def _window_steps(problem: Problem, config: GradientConfig, trials: ModelTrials) -> int:
-    """Return the steps of a window, whole bins.
+def _windows(problem: Problem, rule: str, config: GradientConfig, trials: ModelTrials) -> Windows:
+    """Cut the trials.
 
     Raises
     ------
@@ -155,41 +171,64 @@ def _window_steps(problem: Problem, config: GradientConfig, trials: ModelTrials)
 
     """
     network, threads = problem.simulator.network, problem.threads or available_threads()
-    whole, per_bin = network.window_steps, problem.bin_steps
-    fits = window_that_fits(trials, config.memory_gb * _GB, threads) // per_bin * per_bin
-    bin_ms, longest_ms = problem.bin_s * 1e3, fits * network.dt_ms
-    if not fits:
-        needed = per_bin * trials.model_network.new_tape(1).nbytes * threads / _GB
-        raise TrainingError(
-            f"train.gradient.memory_gb is {config.memory_gb:g}, but one bin of {bin_ms:g} ms on {threads} threads needs "
-            f"{needed:.3g}; raise it, or use fewer threads"
-        )
-    if config.window_ms == 0:
-        if fits < whole:
-            logger.warning(
-                "derivatives go back through windows of %.5g ms, of trials of %.5g ms: train.gradient.memory_gb holds no more",
-                longest_ms,
-                whole * network.dt_ms,
+    whole, per_bin, bin_ms = network.window_steps, problem.bin_steps, problem.bin_s * 1e3
+    if rule == "e-prop-plus":  # learns after every bin
+        return Windows(steps=per_bin, overlap=False, workers=1)
+    overlap = config.overlap and rule in GO_BACK
+    wanted = max(1, round(config.window_ms / bin_ms)) * per_bin if config.window_ms else 0
+    windows = plan_windows(trials, per_bin, wanted, config.memory_gb * _GB, threads, overlap=overlap)
+    if isinstance(windows, int):
+        if not windows:
+            needed = (1 + overlap) * trials.model_network.new_tape(per_bin).nbytes / _GB
+            raise TrainingError(
+                f"train.gradient.memory_gb is {config.memory_gb:g}, but the derivatives of one bin of {bin_ms:g} ms need "
+                f"{needed:.3g}; raise it"
             )
-        return min(fits, whole)
-    wanted = max(1, round(config.window_ms / bin_ms)) * per_bin
-    if wanted > fits:
         raise TrainingError(
             f"train.gradient.window_ms is {config.window_ms:g}, but {config.memory_gb:g} GB (memory_gb) hold the steps of at "
-            f"most {longest_ms:.5g} ms on {threads} threads; shorten it, or raise memory_gb"
+            f"most {windows * network.dt_ms:.5g} ms; shorten it, or raise memory_gb"
         )
-    return min(wanted, whole)
+    if not wanted and windows.steps < whole:
+        logger.warning(
+            "derivatives go back through windows of %.5g ms, of trials of %.5g ms: train.gradient.memory_gb holds no more",
+            windows.steps * network.dt_ms,
+            whole * network.dt_ms,
+        )
+    if windows.workers < threads:
+        logger.info("%d trials at a time for %d threads: train.gradient.memory_gb holds no more", windows.workers, threads)
+    return windows
 
 
-def _require_something_to_learn(problem: Problem, config: GradientConfig) -> None:
-    network = problem.simulator.network
-    sizes = {
-        "exc": network.n_plastic_exc,
-        "inh": network.plastic_pre.shape[1] - network.n_plastic_exc,
-        "feed_forward": network.n_feed_forward,
-    }
-    if not any(size for name, size in sizes.items() if name not in config.frozen):
+def require_paths(model: Model, ports: dict[str, str], inputs: dict[str, int], config: GradientConfig) -> None:
+    """Refuse projections whose weights have no gradient: no derivative leads from where they end to the spikes that are fitted.
+
+    Parameters
+    ----------
+    ports : dict
+        Port of each kind of synapse, as in ``Network.model``.
+    inputs : dict
+        Number of ``exc``, ``inh`` and ``feed_forward`` inputs of a trained neuron.
+
+    Raises
+    ------
+    TrainingError
+
+    """
+    alive = ports_with_path(derive(model), SPIKE)
+    for projection, kind in (("exc", "plastic_exc"), ("inh", "plastic_inh"), ("feed_forward", "plastic_exc")):
+        if inputs[projection] and projection not in config.frozen and ports[kind] not in alive:
+            works = f"{', '.join(alive)} would do" if alive else "there is no port that would do"
+            raise TrainingError(
+                f"the weights of the plastic projection '{projection}' cannot be learned: they end at the port {ports[kind]!r} "
+                f"of the neuron model {model.name!r}, from which no derivative leads to a spike (it never reaches the threshold, "
+                f"or only through detach(...)); {works}: change the model or network.model.port_plastic, or leave the "
+                f"projection alone with train.gradient.frozen: [{projection}]"
+            )
+
+
+def _require_something_to_learn(inputs: dict[str, int], config: GradientConfig) -> None:
+    if not any(size for name, size in inputs.items() if name not in config.frozen):
         raise TrainingError(
-            f"nothing is left to learn: train.gradient.frozen is {list(config.frozen)} and the trained neurons have "
-            f"{sizes['exc']} plastic E, {sizes['inh']} plastic I and {sizes['feed_forward']} feed-forward inputs; leave one free"
+            f"nothing is left to learn: train.gradient.frozen is {list(config.frozen)} and trained neurons have {inputs['exc']} "
+            f"plastic E, {inputs['inh']} plastic I and {inputs['feed_forward']} feed-forward inputs; leave one free"
         )

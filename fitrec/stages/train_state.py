@@ -11,7 +11,7 @@ import numpy as np
 from fitrec.learn.training import Row, Training
 from fitrec.networks.weights import Weights
 from fitrec.store.checkpoint_writer import CheckpointWriter
-from fitrec.store.checkpoints import Checkpoint, read_newest, remove_all
+from fitrec.store.checkpoints import Checkpoint, newest_path, read_newest, remove_all
 from fitrec.store.curve import LiveCurve
 
 logger = logging.getLogger(__name__)
@@ -67,6 +67,12 @@ class TrainState:
             self._writer.write(_checkpoint(training, self._identity, self._settings))
             self._written = time.monotonic()
             logger.debug("checkpoint after loop %d: the training waited %.3f s", row["loop"], self._written - started)
+
+    def last_good(self) -> str:
+        """Say which checkpoint a training that has to stop can go on from."""
+        self._writer.wait()
+        newest = newest_path(self._folder)
+        return "no checkpoint was written yet" if newest is None else f"the last good checkpoint is {newest}"
 
     def remove(self) -> None:
         """Remove everything: the training has ended, and later inputs must not meet it."""

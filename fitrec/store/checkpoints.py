@@ -103,6 +103,11 @@ def read_newest(folder: Path, identity: dict[str, str], settings: dict[str, Any]
     return None
 
 
+def newest_path(folder: Path) -> Path | None:
+    """Return where the newest checkpoint lies, if there is one."""
+    return next((path.resolve() for path in _newest_first(folder)), None)
+
+
 def remove_all(folder: Path) -> None:
     """Remove the checkpoints of a folder, and what killed processes left of them."""
     for path in _newest_first(folder):

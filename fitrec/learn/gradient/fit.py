@@ -1,22 +1,23 @@
 """Fits of PSTHs by gradients: a learning rule of the pipeline beside `rls` and `ridge`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fitrec.kernels.cpu.model_state import Events, State
+from fitrec.errors import TrainingError
 from fitrec.learn.gradient.learned import LearnedWeights
 from fitrec.learn.gradient.losses import FiringRate
 from fitrec.learn.gradient.optimisers import Settings
-from fitrec.learn.gradient.rules import Gradient, Rule, Signals
+from fitrec.learn.gradient.rules import Rule
+from fitrec.learn.gradient.windows import Start, TrialGradient, Windows, first_bad_step
 from fitrec.learn.rule import Arrays, LoopResult, Problem, mean_correlation
 from fitrec.networks.weights import Weights
-from fitrec.simulate.model_network import ModelNetwork, Trial
+from fitrec.simulate.model_network import ModelNetwork
 from fitrec.simulate.model_trials import ModelTrials, bin_counts
-from fitrec.simulate.threads import available_threads, thread_map
+from fitrec.simulate.threads import thread_map
 
 FIRST_GRADIENT_TRIAL = 2_000
 
@@ -43,8 +44,8 @@ class FitOptions:
         Of the plastic weights.
     frozen : tuple of str
         Of ``plastic``, ``feed_forward``, ``exc``, ``inh`` (plastic inputs by their presynaptic neurons): not learned.
-    window_steps : int
-        Steps whose tape is kept at a time; 0: the whole window of a trial.
+    windows : Windows
+        How trials are cut, and how many are gone through at a time.
     readout_ms : float or None
         Time constant of a causal exponential filter that takes the place of the targets' smoothing in the error; None: none.
     evaluate_every : int
@@ -61,23 +62,19 @@ class FitOptions:
     dale: Any
     bounds: tuple[float, float]
     frozen: tuple[str, ...]
-    window_steps: int
+    windows: Windows
     readout_ms: float | None
     evaluate_every: int
 
 
-class _Start(NamedTuple):
-    """A trial at the beginning of its window."""
+class _Measured(NamedTuple):
+    """A condition with the weights of a loop: what its trials say, and what the gradient is to be taken of."""
 
-    trial: int
-    inputs: Events
-    before: Trial | None
-
-    def begin(self) -> Trial | None:
-        """Return what the window goes on from; it is used up, so everyone gets their own."""
-        if self.before is None:
-            return None
-        return replace(self.before, state=State._make(a.copy() for a in self.before.state))
+    flat: NDArray[np.float32]  # (synapse,)
+    starts: list[Start]
+    counts: NDArray[np.int64]  # (bin, neuron), summed over the trials
+    smooth_hz: NDArray[np.float64]  # (bin, trained)
+    signal: NDArray[np.float32]  # (bin, neuron)
 
 
 class GradientFit:
@@ -90,7 +87,6 @@ class GradientFit:
     """
 
     def __init__(self, problem: Problem, trials: ModelTrials, options: FitOptions) -> None:
-        network = problem.simulator.network
         self._problem, self._options = problem, options
         self.name, self.n_loops = options.name, options.loops
         self._trials = trials
@@ -101,10 +97,9 @@ class GradientFit:
             self._smoothing = causal_filter(problem.rate_hz.shape[1], problem.bin_s * 1e3, options.readout_ms)
             self._target_hz = self._smoothing @ problem.rate_hz
         self._weights = LearnedWeights(problem, options)
-        workers = problem.threads or available_threads()
-        self._rules = [options.make_rule(self._trials.model_network) for _ in range(workers)]
-        self._length = options.window_steps or network.window_steps
-        self._tapes = [self._trials.model_network.new_tape(self._length) for _ in range(workers)]
+        self._workers = [
+            TrialGradient(trials, options.make_rule, options.windows, problem.bin_steps) for _ in range(options.windows.workers)
+        ]
 
     @property
     def weights(self) -> Weights:
@@ -120,25 +115,32 @@ class GradientFit:
         feed_forward = np.zeros(self.weights.feed_forward.shape, np.float32)
         rates, smooth_hz = [], np.zeros(problem.rate_hz.shape)
         for condition in range(n_conditions):
-            first = FIRST_GRADIENT_TRIAL + index * o.trials
-            trials = range(first, first + o.trials)
-            flat = self._trials.flat_weights(self.weights, condition)
-            starts = self._starts(flat, condition, trials)
-            counts = self._count(flat, condition, starts)
-            psth = counts[:, network.trained] / (o.trials * problem.bin_s)
-            smooth_hz[condition] = self._smoothing @ psth
-            signal = self._signal(counts, smooth_hz[condition], self._target_hz[condition])
-            of_condition = self._gradient(flat, condition, starts, signal.astype(np.float32))
-            by_plastic, by_ff = self._trials.unflatten(of_condition)
+            measured = self._measure(condition, index)
+            smooth_hz[condition] = measured.smooth_hz
+            by_plastic, by_ff = self._trials.unflatten(self._gradient(measured))
             plastic += by_plastic
             feed_forward[condition] = by_ff
-            mean = counts.sum(axis=0) / (o.trials * n_bins * problem.bin_s)
+            mean = measured.counts.sum(axis=0) / (o.trials * n_bins * problem.bin_s)
             rates.append((float(mean[: network.n_exc].mean()), float(mean[network.n_exc :].mean())))
-            problem.progress(condition, rates[-1], psth)
-        self._weights.step(plastic.astype(np.float32), feed_forward, index)
+            problem.progress(condition, rates[-1], measured.counts[:, network.trained] / (o.trials * problem.bin_s))
+        try:
+            self._weights.step(plastic.astype(np.float32), feed_forward, index)
+        except TrainingError as error:
+            raise TrainingError(f"{error}{self._origin(index)}") from None
         exc, inh = np.mean(rates, axis=0)
         correlation = mean_correlation(smooth_hz, self._target_hz)
         return LoopResult(forcing=0.0, rate_exc_hz=float(exc), rate_inh_hz=float(inh), correlation=correlation, frozen=False)
+
+    def _measure(self, condition: int, index: int) -> _Measured:
+        """Run the trials of a condition in a loop, without derivatives."""
+        problem, o = self._problem, self._options
+        first = FIRST_GRADIENT_TRIAL + index * o.trials
+        flat = self._trials.flat_weights(self.weights, condition)
+        starts = self._starts(flat, condition, range(first, first + o.trials))
+        counts = self._count(flat, starts)
+        smooth_hz = self._smoothing @ (counts[:, problem.simulator.network.trained] / (o.trials * problem.bin_s))
+        signal = self._signal(counts, smooth_hz, self._target_hz[condition])
+        return _Measured(flat, starts, counts, smooth_hz, signal.astype(np.float32))
 
     def _signal(
         self, counts: NDArray[np.int64], smooth_hz: NDArray[np.float64], target_hz: NDArray[np.float64]
@@ -153,54 +155,59 @@ class GradientFit:
             signal += o.regularisation(counts.sum(axis=0), duration_s)[1]
         return signal
 
-    def _starts(self, flat: NDArray[np.float32], condition: int, trials: range) -> list["_Start"]:
+    def _starts(self, flat: NDArray[np.float32], condition: int, trials: range) -> list[Start]:
         """Run the trials up to their windows."""
 
-        def run(trial: int) -> _Start:
+        def run(trial: int) -> Start:
             inputs = self._trials.inputs(condition, trial)
-            return _Start(trial, inputs, self._trials.before_window(flat, inputs, condition, trial))
+            return Start(condition, trial, inputs, self._trials.before_window(flat, inputs, condition, trial))
 
         return thread_map(run, trials, self._problem.threads)
 
-    def _count(self, flat: NDArray[np.float32], condition: int, starts: list["_Start"]) -> NDArray[np.int64]:
+    def _count(self, flat: NDArray[np.float32], starts: list[Start]) -> NDArray[np.int64]:
         """(bin, neuron): spikes of the trials, summed."""
         net = self._problem.simulator.network
 
-        def run(start: _Start) -> NDArray[np.uint16]:
-            window = self._trials.window(flat, start.inputs, condition, start.trial, start.begin())
+        def run(start: Start) -> NDArray[np.uint16]:
+            window = self._trials.window(flat, start.inputs, start.condition, start.trial, start.begin())
             return bin_counts(window, self._problem.bin_steps, net.n_neurons)
 
         return np.asarray(np.sum(thread_map(run, starts, self._problem.threads), axis=0, dtype=np.int64))
 
-    def _gradient(
-        self, flat: NDArray[np.float32], condition: int, starts: list["_Start"], signal: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
+    def _gradient(self, measured: _Measured) -> NDArray[np.float32]:
         """Gradient by the condition's weights: the sum over trials, in their order."""
-        total = np.zeros(len(flat), np.float32)
-        for first in range(0, len(starts), len(self._rules)):
-            together = list(enumerate(starts[first : first + len(self._rules)]))
-            parts = thread_map(
-                lambda item: self._trial_gradient(item[0], flat, condition, item[1], signal), together, self._problem.threads
-            )
+        total = np.zeros(len(measured.flat), np.float32)
+        for first in range(0, len(measured.starts), len(self._workers)):
+            some = list(zip(self._workers, measured.starts[first : first + len(self._workers)], strict=False))
+            parts = thread_map(lambda item: item[0](measured.flat, item[1], measured.signal), some, self._problem.threads)
             for part in parts:
                 total += part.plastic
         return total
 
-    def _trial_gradient(
-        self, worker: int, flat: NDArray[np.float32], condition: int, start: "_Start", signal: NDArray[np.float32]
-    ) -> Gradient:
-        """Run a trial again, and back, window by window."""
-        net, bin_steps, rule = self._problem.simulator.network, self._problem.bin_steps, self._rules[worker]
-        gradient, part = rule.new_gradient(), start.begin()
-        rule.begin()
-        for first in range(0, net.window_steps, self._length):
-            last = min(first + self._length, net.window_steps)
-            part = self._trials.window(
-                flat, start.inputs, condition, start.trial, part, first=first, last=last, tape=self._tapes[worker]
-            )
-            rows = signal[first // bin_steps : last // bin_steps]
-            rule.add(flat, part, Signals(spikes=rows, spikes_every=bin_steps), gradient)
-        return gradient
+    def _origin(self, index: int) -> str:
+        """Say in which trial and step a gradient that is not finite became so, and what to do about it."""
+        network, worker = self._problem.simulator.network, self._workers[0]
+        for condition in range(network.n_conditions):
+            measured = self._measure(condition, index)
+            for start in measured.starts:
+
+                def gradient(
+                    steps: tuple[int, int] | None = None, measured: _Measured = measured, start: Start = start
+                ) -> NDArray[np.float32]:
+                    return np.asarray(worker(measured.flat, start, measured.signal, steps).plastic)
+
+                if np.isfinite(gradient()).all():
+                    continue
+                step = first_bad_step(gradient, network.window_steps, backward=worker.goes_back)
+                where = f"condition {network.condition_names[condition]!r}, trial {start.trial - FIRST_GRADIENT_TRIAL + 1}"
+                text = (
+                    f"; it is not finite from step {step + 1} of {network.window_steps} on{' back' * worker.goes_back} "
+                    f"({step * network.dt_ms:g} ms after the window's beginning, {where})"
+                )
+                if self.name == "bptt":
+                    text += "; bptt explodes in networks that are chaotic: shorten train.gradient.window_ms, or use local-adjoint"
+                return text
+        return ""
 
     def validates(self, index: int) -> bool:
         """Return True every so many loops and after the last one."""
@@ -213,13 +220,6 @@ class GradientFit:
     def restore(self, state: Arrays) -> None:
         """Continue from a state."""
         self._weights.restore(state)
-
-
-def window_that_fits(trials: ModelTrials, budget_bytes: float, threads: int) -> int:
-    """Return the most steps whose tape, on so many threads, fits into a budget."""
-    network = trials.model_network
-    per_step = trials.compiled.blocks.kept * network.width * network.dtype.itemsize * threads
-    return int(budget_bytes // per_step)
 
 
 def causal_filter(n_bins: int, bin_ms: float, tau_ms: float) -> NDArray[np.float64]:

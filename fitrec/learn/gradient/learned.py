@@ -9,6 +9,7 @@ from fitrec.errors import TrainingError
 from fitrec.learn.gradient.constraints import Limits, Parameter
 from fitrec.learn.gradient.optimisers import Optimiser
 from fitrec.learn.rule import Arrays, Problem
+from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
 
 if TYPE_CHECKING:
@@ -29,16 +30,18 @@ class LearnedWeights:
         self._exc = network.plastic_weight[:, : self._n_exc].flatten()
         self._inh = network.plastic_weight[:, self._n_exc :].flatten()
         self._feed_forward = np.zeros(n_conditions * n_trained * n_ff, np.float32)
+        plastic_scale, ff_scale = weight_scales(network)
         limits = Limits(dale=o.dale, w_min=o.bounds[0], w_max=o.bounds[1])
         neuron = network.trained
         parameters = [
-            Parameter(_EXC, self._exc, limits, np.repeat(neuron, self._n_exc), frozen="exc" in o.frozen),
-            Parameter(_INH, self._inh, limits, np.repeat(neuron, n_inh), frozen="inh" in o.frozen),
+            Parameter(_EXC, self._exc, limits, np.repeat(neuron, self._n_exc), "exc" in o.frozen, plastic_scale),
+            Parameter(_INH, self._inh, limits, np.repeat(neuron, n_inh), "inh" in o.frozen, plastic_scale),
             Parameter(
                 _FF,
                 self._feed_forward,
                 neuron=np.tile(np.repeat(neuron, n_ff), n_conditions),
                 frozen="feed_forward" in o.frozen or n_ff == 0,
+                rate=ff_scale,
             ),
         ]
         self._optimiser = Optimiser(parameters, o.optimiser, threads=problem.threads)
@@ -85,3 +88,17 @@ class LearnedWeights:
         self.current = self._joined()
         prefix = "optimiser/"
         self._optimiser.restore({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+
+
+def weight_scales(network: Network) -> tuple[float, float]:
+    """Return what a learning rate of 1 is worth to plastic and to feed-forward weights.
+
+    The mean magnitude of the initial plastic weights; and, for feed-forward weights, which begin at 0, that change which moves a
+    neuron's mean input as much when all of them change by it. So a learning rate has no unit, and projections with many or busy
+    inputs do not outrun the others.
+    """
+    magnitude = float(np.abs(network.plastic_weight).mean()) if network.plastic_weight.size else 0.0
+    pre_hz = network.untrained_rate_hz[network.plastic_pre].sum(axis=1).mean() if network.plastic_pre.size else 0.0
+    ff_hz = float(network.ff_rate_hz.mean(axis=(0, 1)).sum()) if network.n_feed_forward else 0.0
+    scale = magnitude or 1.0
+    return scale, scale * float(pre_hz) / ff_hz if pre_hz and ff_hz else scale

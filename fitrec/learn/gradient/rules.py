@@ -64,8 +64,31 @@ class Gradient:
     parameters: NDArray[Any]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Adjoints:
+    """What comes from the time after a window: derivatives of the later losses.
+
+    Attributes
+    ----------
+    rows : (row * padded,)
+        By the rows at the end of the window.
+    filters : (align_pre port * padded,)
+        By the filters of ports.
+    arriving : (step, port * padded)
+        By what arrives in the steps after the window; rules that cut other neurons need none.
+
+    """
+
+    rows: NDArray[Any]
+    filters: NDArray[Any]
+    arriving: NDArray[Any]
+
+
 class Rule(Protocol):
     """Adds the gradient of one trial, or of one window of it, to a sum."""
+
+    goes_back: bool
+    """Whether derivatives go back from the end of a window; else they go forward, and are carried from window to window."""
 
     def new_gradient(self) -> Gradient:
         """Return a sum of nothing."""
@@ -73,8 +96,13 @@ class Rule(Protocol):
     def begin(self) -> None:
         """Forget what was carried over from the windows before: a trial begins."""
 
-    def add(self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient) -> None:
-        """Add the gradient of a trial recorded with its tape."""
+    def add(
+        self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient, after: Adjoints | None = None
+    ) -> None:
+        """Add the gradient of a trial recorded with its tape; `after`: what `look_back` returned of the steps that follow."""
+
+    def look_back(self, weights: NDArray[Any], trial: Trial, signals: Signals) -> Adjoints | None:
+        """Return what comes from a window to the time before it; None from rules that go forward."""
 
 
 class _Base:
@@ -87,6 +115,8 @@ class _Base:
         Threads per trial; the gradient does not depend on them.
 
     """
+
+    goes_back = False
 
     def __init__(self, network: ModelNetwork, threads: int = 1) -> None:
         self.network, self.threads = network, threads
@@ -101,6 +131,10 @@ class _Base:
 
     def begin(self) -> None:
         """Forget the windows before."""
+
+    def look_back(self, weights: NDArray[Any], trial: Trial, signals: Signals) -> Adjoints | None:
+        """Return nothing: traces go forward."""
+        return None
 
     def _require_no_parameters(self) -> None:
         """Refuse to leave trainable parameters without a gradient."""
@@ -163,23 +197,62 @@ class _Base:
         return (*signals.rows, SPIKE), 1, np.hstack((joined, spikes))
 
 
-class LocalAdjoint(_Base):
+class _Backward(_Base):
+    """What the rules share that go back over a window."""
+
+    goes_back = True
+
+    def add(
+        self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient, after: Adjoints | None = None
+    ) -> None:
+        """Add the gradient of a trial recorded with its tape; `after`: what `look_back` returned of the steps that follow."""
+        self._go_back(weights, trial, signals, gradient, self._nothing() if after is None else after)
+
+    def look_back(self, weights: NDArray[Any], trial: Trial, signals: Signals) -> Adjoints:
+        """Return what comes from a window to the time before it."""
+        before = self._nothing()
+        self._go_back(weights, trial, signals, None, before)
+        return before
+
+    def _nothing(self) -> Adjoints:
+        net, ports = self.network, len(self.blocks.derivatives.ports)
+        return Adjoints(
+            rows=np.zeros(len(self.blocks.rows) * net.width, net.dtype),
+            filters=np.zeros(len(self.blocks.filtered) * net.width, net.dtype),
+            arriving=np.zeros((net.delay_steps + 1, ports * net.width), net.dtype),
+        )
+
+    def _go_back(
+        self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient | None, adjoints: Adjoints
+    ) -> None:
+        """Go back; `adjoints` of the time after the trial become those of the time before. Without gradient nothing is summed."""
+        raise NotImplementedError
+
+    def _sums(self) -> NDArray[Any]:
+        return np.zeros(len(self.blocks.derivatives.trainable) * self.network.width, self.network.dtype)
+
+    def _add_sums(self, sums: NDArray[Any], gradient: Gradient) -> None:
+        """Add the gradient by parameters, (trainable * padded,)."""
+        gradient.parameters[:] += sums.reshape(len(gradient.parameters), self.network.width)[:, : self.network.n]
+
+
+class LocalAdjoint(_Backward):
     """Derivatives that go back over a window, neuron by neuron.
 
     The gradient that D-RTRL sums up forward, in another order: with delta_j(t) the derivative of the loss by what arrives at
     neuron j in step t, a synapse's gradient is the sum of delta_j over the arrivals of its source's spikes.
     """
 
-    def add(self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient) -> None:
-        """Add the gradient of a trial recorded with its tape."""
+    def _go_back(
+        self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient | None, adjoints: Adjoints
+    ) -> None:
         net, dtype = self.network, self.network.dtype
         ports, width = len(self.blocks.derivatives.ports), net.width
         cuts = np.linspace(0, width // WIDTH, self.threads + 1).astype(np.int64) * WIDTH
-        sources, team = self._source_cuts(self.threads), np.zeros(WIDTH, np.int64)
-        adjoints = np.zeros(len(self.blocks.rows) * width, dtype)
-        filters = np.zeros(len(self.blocks.filtered) * width, dtype)
+        sources = np.zeros(self.threads + 1, np.int64) if gradient is None else self._source_cuts(self.threads)
+        team, sums = np.zeros(WIDTH, np.int64), self._sums()
         arriving = np.zeros((2, CHUNK, ports * width), dtype)
-        sums = np.zeros(len(gradient.parameters) * width, dtype)
+        plastic = np.zeros(0, dtype) if gradient is None else gradient.plastic
         rows, wiring = self._row_numbers(signals.rows), net.wiring(weights)
         states = self._padded(signals.states) if signals.rows else np.zeros((0, 0), dtype)
         spikes = self._spike_signal(trial, signals)
@@ -197,10 +270,10 @@ class LocalAdjoint(_Base):
                 signals.every,
                 spikes,
                 signals.spikes_every,
-                adjoints,
-                filters,
+                adjoints.rows,
+                adjoints.filters,
                 arriving,
-                gradient.plastic,
+                plastic,
                 sums,
                 sources,
                 cuts,
@@ -209,7 +282,8 @@ class LocalAdjoint(_Base):
             )
 
         together(back, self.threads)
-        gradient.parameters[:] += sums.reshape(len(gradient.parameters), width)[:, : net.n]
+        if gradient is not None:
+            self._add_sums(sums, gradient)
 
 
 class DRtrl(_Base):
@@ -235,8 +309,10 @@ class DRtrl(_Base):
         self._presynaptic = np.zeros((len(self.blocks.derivatives.ports), net.n + net.n_inputs), net.dtype)
         self._quiet = np.full(net.n + net.n_inputs, np.iinfo(np.int64).max // 2)
 
-    def add(self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient) -> None:
-        """Add the gradient of a trial recorded with its tape."""
+    def add(
+        self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient, after: Adjoints | None = None
+    ) -> None:
+        """Add the gradient of a trial recorded with its tape; what comes after it has its part in later windows."""
         net = self.network
         rows, every, signal = self._dense(trial, signals)
         numbers, wiring, decay = self._row_numbers(rows), net.wiring(weights), self._filter_decay()
@@ -295,8 +371,10 @@ class PpProp(_Base):
         self._presynaptic = np.zeros((2, ports, sources), self.network.dtype)
         self._steps = 0
 
-    def add(self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient) -> None:
-        """Add the gradient of a trial recorded with its tape."""
+    def add(
+        self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient, after: Adjoints | None = None
+    ) -> None:
+        """Add the gradient of a trial recorded with its tape; what comes after it has its part in later windows."""
         net, n_steps = self.network, trial.n_steps
         rows, every, signal = self._dense(trial, signals)
         ports = len(self.blocks.derivatives.ports)
@@ -339,18 +417,20 @@ class PpProp(_Base):
         advance_presynaptic(self._presynaptic, self.decay_pre, decay, trial.inputs, trial.spikes, n_steps)
 
 
-class Bptt(_Base):
+class Bptt(_Backward):
     """Backpropagation through time along all paths, through other neurons as well: the oracle, for small networks.
 
     The model must be compiled with ``spike_signal``. Every synapse is touched in every step.
     """
 
-    def add(self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient) -> None:
-        """Add the gradient of a trial recorded with its tape."""
+    def _go_back(
+        self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient | None, adjoints: Adjoints
+    ) -> None:
         net, dtype = self.network, self.network.dtype
-        rows = self._row_numbers((*signals.rows, SPIKE))[:-1]
-        ports, width = len(self.blocks.derivatives.ports), net.width
-        sums = np.zeros(len(gradient.parameters) * width, dtype)
+        rows, sums = self._row_numbers((*signals.rows, SPIKE))[:-1], self._sums()
+        into = self.new_gradient() if gradient is None else gradient
+        # Slot t % (delay + 1) belongs to step t of this window; steps of the next one are counted from its own beginning.
+        adjoints.arriving[:] = np.roll(adjoints.arriving, trial.n_steps, axis=0)
         net.compiled.cpu.go_back_through_time(
             net.parameters,
             net.wiring(weights),
@@ -364,11 +444,11 @@ class Bptt(_Base):
             signals.every,
             self._spike_signal(trial, signals),
             signals.spikes_every,
-            np.zeros(len(self.blocks.rows) * width, dtype),
-            np.zeros(len(self.blocks.filtered) * width, dtype),
-            np.zeros((net.delay_steps + 1, ports * width), dtype),
-            gradient.plastic,
+            adjoints.rows,
+            adjoints.filters,
+            adjoints.arriving,
+            into.plastic,
             sums,
             net.n,
         )
-        gradient.parameters[:] += sums.reshape(len(gradient.parameters), width)[:, : net.n]
+        self._add_sums(sums, into)

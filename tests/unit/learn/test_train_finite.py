@@ -52,12 +52,13 @@ def test_the_last_good_checkpoint_outlives_weights_that_are_not_finite(
 
     with monkeypatch.context() as patch:
         patch.setattr(learner, "loop", poisoned)
-        with pytest.raises(TrainingError, match=rf"neuron {tiny_network().trained[5]} .* in loop 3"):
+        with pytest.raises(TrainingError, match=rf"neuron {tiny_network().trained[5]} .* in loop 3") as caught:
             run_training(inputs, tmp_path / "fit", train_config(rule), checkpoints=tmp_path / "checkpoints")
     # That of loop 1 where its writing was still under way when loop 2 ended.
     kept = {path.name for path in (tmp_path / "checkpoints").glob("loop-*.npz")}
     assert kept & {"loop-000001.npz", "loop-000002.npz"}
     assert "loop-000003.npz" not in kept
+    assert str(caught.value).endswith(f"; the last good checkpoint is {tmp_path / 'checkpoints' / max(kept)}")
     run_training(inputs, tmp_path / "fit", train_config(rule), checkpoints=tmp_path / "checkpoints", resume=True)
     assert store.content_sha256(tmp_path / "fit" / "weights.zarr") == uninterrupted[rule]
 

@@ -10,6 +10,7 @@ import pytest
 from fitrec.config.train import TrainConfig
 from fitrec.errors import TrainingError
 from fitrec.learn.gradient.fit import GradientFit, causal_filter
+from fitrec.learn.gradient.windows import first_bad_step
 from fitrec.learn.rule import mean_correlation
 from tests.tiny_fit import tiny_network, tiny_training
 from tests.tiny_training import GRADIENT, run_training, save_inputs
@@ -155,8 +156,79 @@ def test_the_causal_filter_sees_no_later_bin_and_keeps_the_mean() -> None:
     np.testing.assert_allclose(matrix[20, 19] / matrix[20, 20], np.exp(-20 / 50))
 
 
-def test_memory_that_holds_no_bin_is_refused() -> None:
-    with pytest.raises(TrainingError, match=r"memory_gb is 1e-06, but one bin of 20 ms .* needs .*; raise it"):
+def test_memory_that_holds_no_bin_is_refused_and_the_longest_window_is_told() -> None:
+    with pytest.raises(TrainingError, match=r"memory_gb is 1e-06, but the derivatives of one bin of 20 ms need .*; raise it"):
         start(memory_gb=1e-6)
-    with pytest.raises(TrainingError, match=r"window_ms is 400, but 0.002 GB \(memory_gb\) hold the steps of at most \d+ ms"):
-        start(memory_gb=0.002, window_ms=400.0)
+    with pytest.raises(TrainingError, match=r"window_ms is 400, but 0.003 GB \(memory_gb\) hold .* at most (\d+) ms") as caught:
+        start(memory_gb=0.003, window_ms=400.0)
+    longest = float(caught.value.args[0].split("at most ")[1].split(" ms")[0])
+    assert longest % 20 == 0
+    start(memory_gb=0.003, window_ms=longest)
+    with pytest.raises(TrainingError, match="window_ms is"):
+        start(memory_gb=0.003, window_ms=longest + 20)
+
+
+def test_short_memory_cuts_trials_the_same_for_any_number_of_threads(caplog: pytest.LogCaptureFixture) -> None:
+    fits = [tiny_training(threads, rule="local-adjoint", gradient={**GRADIENT, "memory_gb": 0.003}).rule for threads in (1, 2)]
+    assert "derivatives go back through windows of" in caplog.text
+    for fit in fits:
+        fit.loop(0)
+    np.testing.assert_array_equal(fits[0].weights.plastic, fits[1].weights.plastic)
+
+
+def gradients(**changes: Any) -> Any:
+    """Gradient of one loop, before any update."""
+    fit: GradientFit = start(**{"trials": 2, **changes})
+    return np.concatenate([fit._gradient(fit._measure(condition, 0)) for condition in range(2)]).astype(np.float64)
+
+
+@pytest.mark.parametrize("surrogate", [{"height": 0.3, "width": 1.0}, {"kind": "arctan", "height": 1.0, "width": 0.2}])
+def test_overlapping_windows_come_closer_to_the_whole_trial(surrogate: dict[str, Any]) -> None:
+    """The window of a trial has 500 ms; the neuron's slowest time constant is 150 ms."""
+    whole = gradients(surrogate=surrogate)
+
+    def distance(**changes: Any) -> float:
+        return float(np.linalg.norm(gradients(surrogate=surrogate, **changes) - whole) / np.linalg.norm(whole))
+
+    for window_ms in (60.0, 120.0):
+        assert distance(window_ms=window_ms) < 0.7 * distance(window_ms=window_ms, overlap=False)
+    # Two windows that overlap are the whole.
+    assert distance(window_ms=260.0) < 1e-5 < distance(window_ms=260.0, overlap=False)
+
+
+def test_gradients_that_are_not_finite_are_traced_to_their_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A learning signal of 1e38 in the 13th bin of the second condition overflows there, on the way back."""
+    signal = GradientFit._signal
+
+    def poisoned(self: GradientFit, counts: Any, smooth_hz: Any, target_hz: Any) -> Any:
+        values = signal(self, counts, smooth_hz, target_hz)
+        if target_hz is self._target_hz[1] or np.array_equal(target_hz, self._target_hz[1]):
+            values[12, self._problem.simulator.network.trained[5]] = 1e38
+        return values
+
+    monkeypatch.setattr(GradientFit, "_signal", poisoned)
+    fit = start(surrogate={"height": 1e3, "width": 1.0})
+    neuron = tiny_network().trained[5]
+    with pytest.raises(TrainingError) as caught:
+        fit.loop(0)
+    text = str(caught.value)
+    assert text.startswith("loop 1: the gradient of ")
+    assert f", of neuron {neuron}, " in text
+    assert "condition 'right', trial 1" in text
+    step = int(text.split("not finite from step ")[1].split(" of 5000")[0])
+    assert 12 * 200 < step <= 13 * 200
+    np.testing.assert_array_equal(fit.weights.plastic, tiny_network().plastic_weight)
+
+
+def test_first_bad_step() -> None:
+    for backward in (False, True):
+        for bad in (0, 7, 99):
+            steps = np.zeros(100)
+            steps[bad] = np.nan
+            assert first_bad_step(lambda span, s=steps: s[slice(*span)].sum(), 100, backward=backward) == bad  # type: ignore[misc]
+
+
+def test_bptt_that_explodes_says_what_to_do() -> None:
+    with pytest.raises(TrainingError, match=r"bptt explodes .*: shorten train\.gradient\.window_ms, or use local-adjoint"):
+        tiny_training(rule="bptt", gradient={"loops": 1, "trials": 1}).rule.loop(0)
+    tiny_training(rule="bptt", gradient={"loops": 1, "trials": 1, "window_ms": 40.0, "overlap": False}).rule.loop(0)
