@@ -38,13 +38,14 @@ def command() -> None:
 @click.argument("model", metavar="FILE|NAME")
 @_preset
 @_dt
-@click.option("--code", type=click.Choice(["numba", "none"]), default="numba", show_default=True, help="Generated code.")
+@click.option("--code", type=click.Choice(["numba", "cuda", "none"]), default="numba", show_default=True, help="Generated code.")
 def show(model: str, preset: str | None, dt_ms: float, code: str) -> None:
     """Print parameters, states, ports, the step, its derivatives D and df/dI, the constants and the generated code."""
     from fitrec.neurons.blocks import make_blocks
     from fitrec.neurons.describe import Description
     from fitrec.neurons.evaluate import evaluate
     from fitrec.neurons.expression import as_text
+    from fitrec.neurons.print_cuda import cuda_functions, noise_state
     from fitrec.neurons.print_numba import numba_functions
     from fitrec.neurons.verify import stability
 
@@ -69,6 +70,8 @@ def show(model: str, preset: str | None, dt_ms: float, code: str) -> None:
     _section("stability", [(stability(shown, dt_ms).text,)])
     if code == "numba":
         click.echo("\nnumba code\n" + numba_functions(shown.name, blocks))
+    if code == "cuda":
+        click.echo("\nCUDA code\n" + cuda_functions(shown.name, blocks, noise_state=noise_state(shown)))
 
 
 @command.command("check")

@@ -10,11 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from fitrec.errors import ModelError
 from fitrec.kernels.cpu.model_state import FIXED_BITS, Parameters, padded
+from fitrec.kernels.cuda.source import add_source
 from fitrec.neurons.blocks import Blocks, make_blocks
 from fitrec.neurons.cache import load_module
 from fitrec.neurons.evaluate import evaluate
 from fitrec.neurons.expression import names
 from fitrec.neurons.model import DT, Model
+from fitrec.neurons.print_cuda import cuda_module, noise_state
 from fitrec.neurons.print_numba import numba_module
 
 
@@ -89,6 +91,11 @@ class CompiledModel:
             one=2.0**bits,
             width=width,
         )
+
+    def cuda(self, dtype: np.dtype[Any]) -> str:
+        """Return the name of the model's CUDA module (`kernels.cuda.source`), in float32 or float64."""
+        model = self.model
+        return add_source(cuda_module(model.name, self.blocks, self.vector_constants, np.dtype(dtype), noise_state(model)))
 
     def initial(self) -> NDArray[np.float64]:
         """Values of the states at the beginning of a trial."""

@@ -83,7 +83,7 @@ class _Printer:
 
     def _step(self, name: str, extra: str, code: Code, stores: list[str]) -> str:
         b = self.blocks
-        used = self._used(code)
+        used = code.used()
         given = [
             f"h{k} = load(state.states, {k} * width + i)" for k in range(len(b.derivatives.program.states)) if f"h{k}" in used
         ]
@@ -117,14 +117,14 @@ class _Printer:
     def adjoint(self) -> str:
         """Return one step back for a range of neurons."""
         b, code = self.blocks, self.blocks.adjoint
-        used = self._used(code) | {r for _, r in code.outputs}
+        used = code.used()
         given = [f"a{k} = load(tape, {k} * width + i)" for k in range(b.kept) if f"a{k}" in used]
         given += [f"l{k} = load(adjoints, {k} * width + i)" for k in range(len(b.rows)) if f"l{k}" in used]
         stores = []
         for port, register in enumerate(code.output("g")):
             if port in b.filtered:
                 k = b.filtered.index(port)
-                stores.append(f"y{k} = vfma({self._decay(port)}, load(filters, {k} * width + i), {register})")
+                stores.append(f"y{k} = vfma({b.decay(port)}, load(filters, {k} * width + i), {register})")
                 stores.append(f"store(filters, {k} * width + i, y{k})")
                 register = f"y{k}"
             stores.append(f"store(arriving, {port} * width + i, {register})")
@@ -132,7 +132,7 @@ class _Printer:
         stores += [
             f"store(sums, {k} * width + i, vadd(load(sums, {k} * width + i), {r}))" for k, r in enumerate(code.output("q"))
         ]
-        used |= {self._decay(port) for port in b.filtered}
+        used |= {b.decay(port) for port in b.filtered}
         return "\n".join(
             [
                 "@njit(nogil=True, cache=True)",
@@ -147,7 +147,7 @@ class _Printer:
     def trace(self, port: int) -> str:
         """Return one step of an eligibility vector driven by one port."""
         b, code = self.blocks, self.blocks.trace[port]
-        used = self._used(code) | {r for _, r in code.outputs}
+        used = code.used()
         given = [f"a{k} = load(tape, {k} * width + i)" for k in range(b.kept) if f"a{k}" in used]
         given += [f"e{k} = load(trace, {k} * width + i)" for k in range(len(b.rows)) if f"e{k}" in used]
         stores = [f"store(trace, {k} * width + i, {r})" for k, r in enumerate(code.output("e"))]
@@ -175,19 +175,6 @@ class _Printer:
                 *(f"    {'el' if port else ''}if port == {port}:\n        trace{port}{arguments}" for port in ports),
             ]
         )
-
-    def _decay(self, port: int) -> str:
-        """Return the constant that is the decay of an align_pre port."""
-        for instruction in self.blocks.step.instructions:
-            if instruction.operation == "fma" and instruction.operands[1:] == (
-                f"f{self.blocks.filtered.index(port)}",
-                f"p{port}",
-            ):
-                return instruction.operands[0]
-        raise AssertionError(port)
-
-    def _used(self, code: Code) -> set[str]:
-        return {o for i in code.instructions for o in i.operands} | {r for _, r in code.outputs}
 
     def _constants(self, used: set[str]) -> list[str]:
         scalars = sorted(

@@ -1,10 +1,17 @@
 """Every CUDA file compiles for the architectures that fitrec is meant for, within its registers and without spilling any."""
 
+from typing import Any
+
+import numpy as np
 import pytest
 
 from fitrec.kernels.cuda.compile import OPTIONS, CompilationError, compile_cuda
-from fitrec.kernels.cuda.source import kernels, modules, source
-from tests.cuda.nvrtc import usage
+from fitrec.kernels.cuda.source import kernels, modules, source, with_constants
+from fitrec.neurons.blocks import make_blocks
+from fitrec.neurons.load import library_names
+from fitrec.neurons.print_cuda import cuda_functions, cuda_module
+from tests.cuda.nvrtc import Usage, usage
+from tests.model_cases import model_of
 
 pytest.importorskip("cupy", reason="NVRTC is reached through CuPy, which is not installed")
 
@@ -36,9 +43,52 @@ def test_compiles_without_spills(module: str, architecture: str) -> None:
     found = usage(source(module), architecture)
     assert sorted(found) == sorted(kernels(source(module)))
     for kernel, used in found.items():
+        require_no_spills({kernel: used}, REGISTERS[kernel])
+
+
+def require_no_spills(found: dict[str, Usage], most: int) -> None:
+    for kernel, used in found.items():
         assert used.spilled == 0, f"{kernel} spills {used.spilled} bytes"
         assert used.stack == 0, f"{kernel} keeps {used.stack} bytes in local memory"
-        assert used.registers <= REGISTERS[kernel], f"{kernel} takes {used.registers} registers"
+        assert used.registers <= most, f"{kernel} takes {used.registers} registers"
+
+
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+@pytest.mark.parametrize(("name", "dtype"), [("everything", np.float64), ("gif_coba", np.float32)])
+def test_a_model_compiles_without_spills(name: str, dtype: Any, architecture: str) -> None:
+    model = model_of(name, None)
+    text = cuda_module(name, make_blocks(model, spike_signal=True), (0, 3), np.dtype(dtype), 0)
+    found = usage(text, architecture)
+    assert sorted(found) == sorted(kernels(text))
+    require_no_spills(found, 128)  # 256 threads a block, two blocks at a time
+
+
+# A model's own functions, each in a kernel of its own.
+OWN = """
+extern "C" __global__ void __launch_bounds__(256) forward(
+    const __grid_constant__ Scalars c, const __grid_constant__ Parameters m, Cells s, const Real* current, Real* tape,
+    int* spikes) {
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    spikes[i] = tape ? recorded_step(c, m, s, current, current[i], i, tape) : step(c, m, s, current, current[i], i);
+}
+extern "C" __global__ void __launch_bounds__(256, 2) backward(
+    const __grid_constant__ Scalars c, const __grid_constant__ Parameters m, const Real* tape, Real* out, int port, int steps) {
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    Real l[N_ROWS] = {}, e[N_ROWS] = {}, y[N_FILTERS + 1] = {}, q[N_TRAINABLE + 1] = {};
+    for (int t = 0; t < steps; ++t) {
+        adjoint(c, m, tape + t * m.width, i, l, y, q, out);
+        trace(port, c, m, tape + t * m.width, i, e, l[0], y[0]);
+    }
+    out[i] = e[0] + e[N_ROWS - 1];
+}
+"""
+
+
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+def test_every_model_of_the_library_compiles_without_spills(architecture: str) -> None:
+    for name in library_names():
+        functions = cuda_functions(name, make_blocks(model_of(name, None), spike_signal=True), noise_state=0)
+        require_no_spills(usage(with_constants(functions + OWN, name), architecture), 128)
 
 
 def test_a_kernel_with_too_many_live_values_is_caught() -> None:

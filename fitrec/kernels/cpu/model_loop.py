@@ -111,24 +111,32 @@ def go_back_products(
 
 
 @njit(nogil=True, cache=True)
-def advance_presynaptic(presynaptic, decay, filter_decay, inputs, spikes, n_steps):
-    """Advance synaptic filters and presynaptic traces (2, port, source) over a window, by what each arrival leaves at its end."""
-    left = np.empty((n_steps + 1, 2), presynaptic.dtype)
+def left_of_arrivals(decay, filter_decay, n_steps):
+    """(port, step + 1, 3): what an arrival leaves in the synaptic filter and in the presynaptic trace after k steps; decay^k."""
+    left = np.empty((filter_decay.shape[0], n_steps + 1, 3), filter_decay.dtype)
     for p in range(filter_decay.shape[0]):
-        left[0, 0] = 1
-        left[0, 1] = 1
+        left[p, 0] = 1
         for k in range(1, n_steps + 1):
-            left[k, 0] = filter_decay[p] * left[k - 1, 0]
-            left[k, 1] = decay * left[k - 1, 1] + left[k, 0]
+            left[p, k, 0] = filter_decay[p] * left[p, k - 1, 0]
+            left[p, k, 1] = decay * left[p, k - 1, 1] + left[p, k, 0]
+            left[p, k, 2] = decay * left[p, k - 1, 2]
+    return left
+
+
+@njit(nogil=True, cache=True)
+def advance_presynaptic(presynaptic, left, inputs, spikes, n_steps):
+    """Advance synaptic filters and presynaptic traces (2, port, source) over a window, by `left_of_arrivals`."""
+    for p in range(left.shape[0]):
+        whole = left[p, n_steps]
         for i in range(presynaptic.shape[2]):
             y, x = presynaptic[0, p, i], presynaptic[1, p, i]
-            presynaptic[0, p, i] = left[n_steps, 0] * y
-            presynaptic[1, p, i] = decay**n_steps * x + (left[n_steps, 1] - decay**n_steps) * y
+            presynaptic[0, p, i] = whole[0] * y
+            presynaptic[1, p, i] = whole[2] * x + (whole[1] - whole[2]) * y
         for t in range(n_steps):
             for kind in (inputs, spikes):
                 for i in kind.source[kind.indptr[t] : kind.indptr[t + 1]]:
-                    presynaptic[0, p, i] += left[n_steps - 1 - t, 0]
-                    presynaptic[1, p, i] += left[n_steps - 1 - t, 1]
+                    presynaptic[0, p, i] += left[p, n_steps - 1 - t, 0]
+                    presynaptic[1, p, i] += left[p, n_steps - 1 - t, 1]
 
 
 @njit(nogil=True, cache=True)

@@ -11,4 +11,7 @@ How a kernel gets here (docs/gpu.md says why it is done this way):
 3. Add the kernel's register budget to ``tests/cuda/test_compile.py`` (it compiles every file for sm_80 and sm_90 and refuses
    spills), and a test with the fixture ``device`` of ``tests/cuda/conftest.py``: the same test runs through the host shim
    (``tests/cuda/host``), and on a GPU where there is one (``pytest -m gpu``).
+
+Kernels of neuron models are not among the files here: `neurons.print_cuda` prints a model's own functions, which stand on
+``model.cuh``, in front of ``neurons/templates/*.cu``; `source.add_source` makes a module of that text.
 """

@@ -6,8 +6,7 @@
 // listed in shared memory and the block delivers them at once, into the input buffers of the next step: there are two sets of
 // buffers, by parity of the step, so that a step needs only one barrier over the grid. Sums are integers, hence have no order.
 #include "philox.cuh"
-
-#define MAX_BLOCK 512
+#include "spikes.cuh"
 
 // These structs mirror NamedTuples: Membrane and Constants of kernels/cpu/lif.py, the others of kernels/cuda/lif.py.
 struct Membrane {
@@ -187,11 +186,6 @@ __device__ __forceinline__ bool update_feed_forward(
     return fires;
 }
 
-// Lanes `first`, `first + stride`, ... of what delivers one spike: a lane's part of a row.
-struct Part {
-    int first, stride;
-};
-
 template <class Index>
 __device__ __forceinline__ void deliver_row(
     const Index* indices, const int64_t* fixed, int64_t start, int64_t end, int64_t* sums, Part part) {
@@ -237,23 +231,16 @@ __device__ __forceinline__ void deliver_spike(
     deliver_row((const Index*)w.plastic_indices, w.plastic_fixed, w.plastic_indptr[i], w.plastic_indptr[i + 1], in_plastic, part);
 }
 
-// Deliver the listed spikes of one trial: few spikes are shared among the block's warps, of many each warp takes its own.
-__device__ __forceinline__ void deliver(
-    const Wiring& w, const Constants& c, const Sizes& z, const int* list, int count, int64_t* in_static, int64_t* in_plastic) {
-    const int warps = blockDim.x / 32, warp = threadIdx.x / 32;
-    const int per_spike = max(1, warps / count), teams = warps / per_spike;
-    if (warp >= teams * per_spike) return;
-    const Part part = {(warp % per_spike) * 32 + (int)(threadIdx.x % 32), per_spike * 32};
-    for (int k = warp / per_spike; k < count; k += teams) {
-        const int i = list[k];
-        if (i >= z.n) {
-            const int64_t* fixed = w.ff_fixed + (size_t)(i - z.n) * z.n_trained;
-            for (int m = part.first; m < z.n_trained; m += part.stride) add_fixed(&in_plastic[w.trained[m]], fixed[m]);
-        } else if (z.wide) {
-            deliver_spike<uint32_t>(w, c, z, i, in_static, in_plastic, part);
-        } else {
-            deliver_spike<uint16_t>(w, c, z, i, in_static, in_plastic, part);
-        }
+// Deliver the spike of item i of one trial: a neuron's, or a feed-forward unit's.
+__device__ __forceinline__ void deliver_item(
+    const Wiring& w, const Constants& c, const Sizes& z, int i, int64_t* in_static, int64_t* in_plastic, Part part) {
+    if (i >= z.n) {
+        const int64_t* fixed = w.ff_fixed + (size_t)(i - z.n) * z.n_trained;
+        for (int m = part.first; m < z.n_trained; m += part.stride) add_fixed(&in_plastic[w.trained[m]], fixed[m]);
+    } else if (z.wide) {
+        deliver_spike<uint32_t>(w, c, z, i, in_static, in_plastic, part);
+    } else {
+        deliver_spike<uint16_t>(w, c, z, i, in_static, in_plastic, part);
     }
 }
 
@@ -263,12 +250,10 @@ extern "C" __global__ void __launch_bounds__(MAX_BLOCK) lif_run(
     const __grid_constant__ Constants c, const __grid_constant__ Wiring w, const __grid_constant__ Sizes z,
     const __grid_constant__ State s, const __grid_constant__ Inputs in, const __grid_constant__ Span span,
     const __grid_constant__ Output out, unsigned* arrived) {
-    __shared__ unsigned votes_of_warp[MAX_BLOCK / 32];
-    __shared__ int list[MAX_BLOCK];
+    __shared__ SpikeList list;
     const int items = z.n + z.n_ff;
     const int tiles_per_trial = (items + blockDim.x - 1) / blockDim.x;
     const int tiles = tiles_per_trial * z.n_trials;
-    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     const int steps = span.n_chunks * span.chunk_steps;
     for (int k = 0; k < steps; ++k) {
         const int t = k % span.chunk_steps;
@@ -283,18 +268,12 @@ extern "C" __global__ void __launch_bounds__(MAX_BLOCK) lif_run(
                 fires = update_neuron(c, z, s, in, span, out, m, b, i);
             else if (i < items)
                 fires = update_feed_forward(c, z, s, in, span, out, m, b, i - z.n);
-            const unsigned votes = __ballot_sync(FULL_WARP, fires);
-            if (lane == 0) votes_of_warp[warp] = votes;
-            const int count = __syncthreads_count(fires);  // also: the list of the tile before has been delivered
+            const int count = list_spikes(list, fires, __ballot_sync(FULL_WARP, fires), i);
             if (count == 0) continue;
-            if (fires) {
-                int position = __popc(votes & ((1u << lane) - 1u));
-                for (int other = 0; other < warp; ++other) position += __popc(votes_of_warp[other]);
-                list[position] = i;
-            }
-            __syncthreads();
             const size_t buffer = ((size_t)(~m.now & 1) * z.n_trials + b) * z.n;
-            deliver(w, c, z, list, count, s.in_static + buffer, s.in_plastic + buffer);
+            share_spikes(list, count, [&](int item, Part part) {
+                deliver_item(w, c, z, item, s.in_static + buffer, s.in_plastic + buffer, part);
+            });
         }
         if (k + 1 < steps) grid_barrier(arrived, k + 1);
     }

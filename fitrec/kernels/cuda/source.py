@@ -1,5 +1,6 @@
 """The text of the CUDA files, as every compiler gets it: NVRTC, and a host compiler in the tests."""
 
+import hashlib
 import re
 from functools import cache
 from importlib.resources import files
@@ -16,10 +17,27 @@ def modules() -> list[str]:
     return sorted(entry.name.removesuffix(".cu") for entry in files(__package__).iterdir() if entry.name.endswith(".cu"))
 
 
+_GENERATED: dict[str, str] = {}  # by the name that kernels of them are started with
+
+
+def add_source(text: str) -> str:
+    """Let kernels of a generated source be started; returns the module's name."""
+    name = "generated-" + hashlib.sha256(text.encode()).hexdigest()[:24]
+    _GENERATED[name] = text
+    return name
+
+
 @cache
 def source(module: str) -> str:
-    """Return the text of ``module.cu`` with the constants shared with Python, and its includes in place."""
-    return _constants() + with_includes(files(__package__).joinpath(f"{module}.cu").read_text(), f"{module}.cu")
+    """Return the text of ``module.cu``, or of a generated module, as compilers get it."""
+    if module in _GENERATED:
+        return _GENERATED[module]
+    return with_constants(files(__package__).joinpath(f"{module}.cu").read_text(), f"{module}.cu")
+
+
+def with_constants(text: str, name: str) -> str:
+    """Put the constants shared with Python in front, and includes in place."""
+    return _constants() + with_includes(text, name)
 
 
 def with_includes(text: str, name: str) -> str:

@@ -8,14 +8,14 @@ All rules cut the paths through other neurons and differ in how they sum up what
 - `PpProp`: the trace of a synapse is approximated by the product of a presynaptic and a postsynaptic one (Wang et al. 2026).
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.errors import ModelError
-from fitrec.kernels.cpu.model_loop import advance_presynaptic, arrivals_by_source, go_back_products
+from fitrec.kernels.cpu.model_loop import advance_presynaptic, arrivals_by_source, go_back_products, left_of_arrivals
 from fitrec.kernels.cpu.model_state import CHUNK
 from fitrec.kernels.cpu.simd import WIDTH
 from fitrec.neurons.model import SPIKE
@@ -142,57 +142,29 @@ class _Base:
             named = ", ".join(self.blocks.derivatives.trainable)
             raise ModelError(f"this rule has no gradient for neuron parameters ({named}): take local-adjoint", source=self._name)
 
-    def _with_a_path(self, signals: Signals) -> Signals:
-        """Leave out states that no input reaches by a path with a derivative.
-
-        Raises
-        ------
-        ModelError
-            If a state is not known, or none is left.
-
-        """
-        known = self.blocks.derivatives.rows
-        for row in signals.rows:
-            if row not in known:
-                raise ModelError(
-                    f"the loss depends on {row!r}, which is no state; there are {', '.join(known)}", source=self._name
-                )
-        reached = [i for i, row in enumerate(signals.rows) if row in self.blocks.rows]
-        if len(reached) == len(signals.rows):
-            return signals
-        if not reached and signals.spikes is None:
-            raise ModelError(
-                f"the loss depends on {', '.join(signals.rows)}, which no input reaches by a path with a derivative; "
-                f"{', '.join(self.blocks.rows)} are reached",
-                source=self._name,
-            )
-        rows = tuple(signals.rows[i] for i in reached)
-        return replace(signals, rows=rows, states=signals.states[:, reached])
-
-    def _row_numbers(self, rows: tuple[str, ...]) -> NDArray[np.int64]:
+    def row_numbers(self, rows: tuple[str, ...]) -> NDArray[np.int64]:
+        missing = [r for r in rows if r not in self.blocks.rows]
+        if missing:
+            known = ", ".join(self.blocks.rows)
+            raise ModelError(f"the loss depends on {missing[0]!r}, which is no state; there are {known}", source=self._name)
         return np.array([self.blocks.rows.index(r) for r in rows], np.int64)
 
     @property
     def _name(self) -> str:
         return self.network.compiled.model.name
 
-    def _padded(self, values: NDArray[Any]) -> NDArray[Any]:
+    def padded(self, values: NDArray[Any]) -> NDArray[Any]:
         """Pad the last axis, the neurons, and join it with the one before if there are three."""
         out = np.zeros((*values.shape[:-1], self.network.width), self.network.dtype)
         out[..., : self.network.n] = values
         return out.reshape(len(values), -1)
 
-    def _spike_signal(self, trial: Trial, signals: Signals) -> NDArray[Any]:
+    def spike_signal(self, signals: Signals) -> NDArray[Any]:
         if signals.spikes is None:
             return np.zeros((0, self.network.width), self.network.dtype)
-        self._require_spike_row("the loss depends on spikes")
-        return self._padded(signals.spikes)
-
-    def _require_spike_row(self, why: str) -> None:
-        if SPIKE not in self.blocks.rows:
-            raise ModelError(
-                f"{why}, but the model was compiled without spike_signal, or no input reaches its threshold", source=self._name
-            )
+        if self.blocks.rows[-1] != SPIKE:
+            raise ModelError("the loss depends on spikes, but the model was compiled without spike_signal", source=self._name)
+        return self.padded(signals.spikes)
 
     def _source_cuts(self, parts: int) -> NDArray[np.int64]:
         """Cut the sources into parts with about as many synapses each."""
@@ -200,7 +172,7 @@ class _Base:
         goals = indptr[-1] * np.arange(1, parts) / parts
         return np.concatenate(([0], np.searchsorted(indptr, goals), [len(indptr) - 1])).astype(np.int64)
 
-    def _filter_decay(self) -> NDArray[Any]:
+    def filter_decay(self) -> NDArray[Any]:
         """Decay of each align_pre port's filter; 0 for other ports."""
         model = self.network.compiled.model
         values = {p.name: p.value for p in model.parameters} | self.network.changed
@@ -216,11 +188,10 @@ class _Base:
 
     def _dense(self, trial: Trial, signals: Signals) -> tuple[tuple[str, ...], int, NDArray[Any]]:
         """Join the signals by states and by spikes."""
-        signals = self._with_a_path(signals)
-        states = self._padded(signals.states) if signals.rows else np.zeros((0, 0), self.network.dtype)
+        states = self.padded(signals.states) if signals.rows else np.zeros((0, 0), self.network.dtype)
         if signals.spikes is None:
             return signals.rows, signals.every, states
-        spikes = np.repeat(self._spike_signal(trial, signals), signals.spikes_every, axis=0)[: trial.n_steps]
+        spikes = np.repeat(self.spike_signal(signals), signals.spikes_every, axis=0)[: trial.n_steps]
         joined = np.zeros((trial.n_steps, len(signals.rows) * self.network.width), self.network.dtype)
         joined[signals.every - 1 :: signals.every][: len(states)] = states
         return (*signals.rows, SPIKE), 1, np.hstack((joined, spikes))
@@ -275,7 +246,6 @@ class LocalAdjoint(_Backward):
     def _go_back(
         self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient | None, adjoints: Adjoints
     ) -> None:
-        signals = self._with_a_path(signals)
         net, dtype = self.network, self.network.dtype
         ports, width = len(self.blocks.derivatives.ports), net.width
         cuts = np.linspace(0, width // WIDTH, self.threads + 1).astype(np.int64) * WIDTH
@@ -283,9 +253,9 @@ class LocalAdjoint(_Backward):
         team, sums = np.zeros(WIDTH, np.int64), self._sums()
         arriving = np.zeros((2, CHUNK, ports * width), dtype)
         plastic = np.zeros(0, dtype) if gradient is None else gradient.plastic
-        rows, wiring = self._row_numbers(signals.rows), net.wiring(weights)
-        states = self._padded(signals.states) if signals.rows else np.zeros((0, 0), dtype)
-        spikes = self._spike_signal(trial, signals)
+        rows, wiring = self.row_numbers(signals.rows), net.wiring(weights)
+        states = self.padded(signals.states) if signals.rows else np.zeros((0, 0), dtype)
+        spikes = self.spike_signal(signals)
 
         def back(part: int) -> None:
             net.compiled.cpu.go_back(
@@ -329,7 +299,7 @@ class DRtrl(_Base):
     def __init__(self, network: ModelNetwork, threads: int = 1, cutoff_steps: int | None = None) -> None:
         super().__init__(network, threads)
         self._require_no_parameters()
-        self._cutoff = np.iinfo(np.int64).max if cutoff_steps is None else cutoff_steps
+        self.cutoff_steps = np.iinfo(np.int64).max if cutoff_steps is None else cutoff_steps
         self.begin()
 
     def begin(self) -> None:
@@ -345,7 +315,7 @@ class DRtrl(_Base):
         """Add the gradient of a trial recorded with its tape; what comes after it has its part in later windows."""
         net = self.network
         rows, every, signal = self._dense(trial, signals)
-        numbers, wiring, decay = self._row_numbers(rows), net.wiring(weights), self._filter_decay()
+        numbers, wiring, decay = self.row_numbers(rows), net.wiring(weights), self.filter_decay()
         cuts = self._source_cuts(self.threads)
         indptr, step = arrivals_by_source(trial.inputs, trial.spikes, trial.n_steps, net.n + net.n_inputs)
 
@@ -364,7 +334,7 @@ class DRtrl(_Base):
                 self._traces,
                 self._presynaptic,
                 self._quiet,
-                self._cutoff,
+                self.cutoff_steps,
                 gradient.plastic,
                 cuts[part],
                 cuts[part + 1],
@@ -413,16 +383,16 @@ class PpProp(_Base):
             net.parameters,
             n_steps,
             trial.tape,
-            self._row_numbers(rows),
+            self.row_numbers(rows),
             signal,
             every,
             self.decay_post,
-            self._steps,
+            trace_correction(self.decay_post, self._steps, n_steps, every),
             self._traces,
             products,
         )
         self._steps += n_steps
-        cuts, wiring, decay = self._source_cuts(self.threads), net.wiring(weights), self._filter_decay()
+        cuts, wiring, decay = self._source_cuts(self.threads), net.wiring(weights), self.filter_decay()
 
         def back(part: int) -> None:
             go_back_products(
@@ -444,7 +414,14 @@ class PpProp(_Base):
             )
 
         together(back, self.threads)
-        advance_presynaptic(self._presynaptic, self.decay_pre, decay, trial.inputs, trial.spikes, n_steps)
+        left = left_of_arrivals(self.decay_pre, decay, n_steps)
+        advance_presynaptic(self._presynaptic, left, trial.inputs, trial.spikes, n_steps)
+
+
+def trace_correction(decay: np.floating[Any], before: int, n_steps: int, every: int) -> NDArray[Any]:
+    """(step // every,): 1 / (1 - decay^t) of pp-prop's postsynaptic traces, t counted from the trial's beginning."""
+    seen = before + np.arange(every, n_steps + 1, every)
+    return (1.0 / np.maximum(1e-8, 1.0 - np.float64(decay) ** seen)).astype(decay.dtype)
 
 
 class Bptt(_Backward):
@@ -457,9 +434,7 @@ class Bptt(_Backward):
         self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient | None, adjoints: Adjoints
     ) -> None:
         net, dtype = self.network, self.network.dtype
-        self._require_spike_row("this rule follows spikes to other neurons")
-        signals = self._with_a_path(signals)
-        rows, sums = self._row_numbers(signals.rows), self._sums()
+        rows, sums = self.row_numbers((*signals.rows, SPIKE))[:-1], self._sums()
         into = self.new_gradient() if gradient is None else gradient
         # Slot t % (delay + 1) belongs to step t of this window; steps of the next one are counted from its own beginning.
         adjoints.arriving[:] = np.roll(adjoints.arriving, trial.n_steps, axis=0)
@@ -472,9 +447,9 @@ class Bptt(_Backward):
             trial.n_steps,
             trial.tape,
             rows,
-            self._padded(signals.states) if signals.rows else np.zeros((0, 0), dtype),
+            self.padded(signals.states) if signals.rows else np.zeros((0, 0), dtype),
             signals.every,
-            self._spike_signal(trial, signals),
+            self.spike_signal(signals),
             signals.spikes_every,
             adjoints.rows,
             adjoints.filters,

@@ -138,15 +138,15 @@ def go_back(
 
 
 @njit(nogil=True, cache=True)
-def weigh_traces(parameters, n_steps, tape, rows, signal, every, keep, steps_before, traces, products):
+def weigh_traces(parameters, n_steps, tape, rows, signal, every, keep, correction, traces, products):
     """Weigh the postsynaptic traces of pp-prop with the learning signals.
 
     Parameters
     ----------
     keep : float
         Decay of the traces per step.
-    steps_before : int
-        Steps the traces have seen before this call, for the correction of their beginning at 0.
+    correction : (n_steps // every,)
+        Of the traces' beginning at 0.
     traces : (port, row * padded)
         Advanced.
     products : (n_steps // every, port * padded)
@@ -159,13 +159,12 @@ def weigh_traces(parameters, n_steps, tape, rows, signal, every, keep, steps_bef
         for p in range(traces.shape[0]):
             trace(p, tape[t], traces[p], keep, gain, parameters, 0, width)
         if (t + 1) % every == 0:
-            correction = parameters.scalars.dtype.type(1.0 / max(1e-8, 1.0 - np.float64(keep) ** (steps_before + t + 1)))
             for p in range(traces.shape[0]):
                 for i in range(width):
                     total = parameters.scalars.dtype.type(0)
                     for r in range(rows.shape[0]):
                         total = fma(signal[t // every, r * width + i], traces[p, rows[r] * width + i], total)
-                    products[t // every, p * width + i] = total * correction
+                    products[t // every, p * width + i] = total * correction[t // every]
 
 
 @njit(nogil=True, cache=True)

@@ -1,0 +1,60 @@
+// What the code of compiled neuron models is made of: one rounding per operation, as in kernels/cpu/simd_math.py, and the structs it
+// works on. The generated text in front defines Real and the sizes (N_STATES, ...).
+#pragma once
+#include "philox.cuh"
+#include "spikes.cuh"
+
+__device__ __forceinline__ float mul_add(float a, float b, float c) { return fmaf(a, b, c); }
+__device__ __forceinline__ double mul_add(double a, double b, double c) { return fma(a, b, c); }
+__device__ __forceinline__ float root(float a) { return sqrtf(a); }
+__device__ __forceinline__ double root(double a) { return sqrt(a); }
+__device__ __forceinline__ float nearest(float a) { return rintf(a); }
+__device__ __forceinline__ double nearest(double a) { return rint(a); }
+__device__ __forceinline__ float magnitude(float a) { return fabsf(a); }
+__device__ __forceinline__ double magnitude(double a) { return fabs(a); }
+__device__ __forceinline__ Real smaller(Real a, Real b) { return a < b ? a : b; }
+__device__ __forceinline__ Real larger(Real a, Real b) { return a > b ? a : b; }
+__device__ __forceinline__ Real flag(bool set) { return set ? Real(1) : Real(0); }
+__device__ __forceinline__ Real choose(Real flag, Real yes, Real no) { return flag != Real(0) ? yes : no; }
+
+// The sum that has arrived, which becomes 0.
+__device__ __forceinline__ Real take_fixed(int64_t* sum, Real scale) {
+    const int64_t value = *sum;
+    if (value != 0) *sum = 0;
+    return (Real)value * scale;
+}
+
+// Constants that all neurons share.
+struct Scalars {
+    Real k[N_SCALARS];
+};
+
+// The structs below mirror NamedTuples of kernels/cuda/model.py. Arrays per neuron are padded to `width`, as on the CPU.
+struct Parameters {
+    const Real* vectors;  // (constant that differs between neurons, width)
+    const Real* noise;    // (width,)
+    Real scale, one;      // value of a unit of the sums that arrive, and the reverse
+    int32_t noisy;
+    int32_t n, width, n_sources, n_trials, delay;
+};
+
+struct Wiring {
+    const int64_t* static_indptr;
+    const int32_t* static_target;  // port * width + neuron
+    const int64_t* static_fixed;
+    const int64_t* plastic_indptr;
+    const int32_t* plastic_target;
+    const Real* plastic_weight;
+};
+
+struct State {
+    Real *states, *filters;  // (trial, state or align_pre port, width)
+    Real *last, *wait;       // (trial, width)
+    int64_t* arriving;       // (parity of the step, trial, port, width), all 0 between launches
+};
+
+// One trial's part of a State.
+struct Cells {
+    Real *states, *filters, *last, *wait;
+    int64_t* arriving;
+};

@@ -1,0 +1,242 @@
+"""The gradient rules of `rules` for batches of trials on a device, with the same bits."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.errors import TrainingError
+from fitrec.kernels.cpu.model_loop import left_of_arrivals
+from fitrec.kernels.cuda import model_gradient as cuda
+from fitrec.kernels.cuda.model import Wiring
+from fitrec.learn.gradient.rules import DRtrl, LocalAdjoint, PpProp, Rule, Signals, trace_correction
+from fitrec.simulate.device_network import DeviceModelNetwork, DeviceTrials
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceGradient:
+    """Derivatives of the loss of each trial, on the device.
+
+    Attributes
+    ----------
+    plastic : (trial, synapse)
+    parameters : (trial, trainable * padded)
+        By each neuron's trainable parameters.
+
+    """
+
+    plastic: Any
+    parameters: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceAdjoints:
+    """`rules.Adjoints` of each trial, on the device: (trial, row * padded) and (trial, align_pre port * padded)."""
+
+    rows: Any
+    filters: Any
+
+
+class DeviceRule(Protocol):
+    """Adds the gradients of a batch of trials, or of one window of it, to sums."""
+
+    goes_back: bool
+    """As of `rules.Rule`."""
+
+    def new_gradient(self, n_trials: int) -> DeviceGradient:
+        """Return sums of nothing."""
+
+    def begin(self, n_trials: int) -> None:
+        """Forget what was carried over from the windows before: a batch of trials begins."""
+
+    def add(
+        self,
+        wiring: Wiring,
+        trials: DeviceTrials,
+        signals: cuda.Signals,
+        gradient: DeviceGradient,
+        after: DeviceAdjoints | None = None,
+    ) -> None:
+        """Add the gradients of trials recorded with their tape; `after` from `look_back` into what follows. Does not wait."""
+
+    def look_back(self, wiring: Wiring, trials: DeviceTrials, signals: cuda.Signals) -> DeviceAdjoints | None:
+        """Return what comes from a window to the time before it; None from rules that go forward."""
+
+
+class _Base:
+    goes_back = False
+
+    def __init__(self, network: DeviceModelNetwork) -> None:
+        self.network = network
+
+    def new_gradient(self, n_trials: int) -> DeviceGradient:
+        """Return sums of nothing."""
+        net, shape = self.network.network, self.network.shape
+        return DeviceGradient(
+            plastic=self._zeros(n_trials, net.plastic.n), parameters=self._zeros(n_trials, shape.trainable * shape.width)
+        )
+
+    def begin(self, n_trials: int) -> None:
+        """Forget the windows before."""
+
+    def look_back(self, wiring: Wiring, trials: DeviceTrials, signals: cuda.Signals) -> DeviceAdjoints | None:
+        """Return nothing: traces go forward."""
+        return None
+
+    def _zeros(self, *shape: int) -> Any:
+        return self.network.device.xp.zeros(shape, self.network.network.dtype)
+
+    def _window(self, wiring: Wiring, trials: DeviceTrials, signals: cuda.Signals) -> cuda.Window:
+        return cuda.Window(self.network.kernels, wiring, trials.inputs, trials.record, signals)
+
+
+class DeviceLocalAdjoint(_Base):
+    """`rules.LocalAdjoint`."""
+
+    goes_back = True
+
+    def add(
+        self,
+        wiring: Wiring,
+        trials: DeviceTrials,
+        signals: cuda.Signals,
+        gradient: DeviceGradient,
+        after: DeviceAdjoints | None = None,
+    ) -> None:
+        """Add the gradients of trials recorded with their tape."""
+        after = self._nothing(trials.n_trials) if after is None else after
+        sums = self._sums(trials.n_trials)
+        self._window(wiring, trials, signals).go_back(after.rows, after.filters, sums, gradient.plastic)
+        gradient.parameters[:] += sums
+
+    def look_back(self, wiring: Wiring, trials: DeviceTrials, signals: cuda.Signals) -> DeviceAdjoints:
+        """Return what comes from a window to the time before it."""
+        before, sums = self._nothing(trials.n_trials), self._sums(trials.n_trials)
+        self._window(wiring, trials, signals).go_back(before.rows, before.filters, sums, None)
+        return before
+
+    def _nothing(self, n: int) -> DeviceAdjoints:
+        shape = self.network.shape
+        return DeviceAdjoints(rows=self._zeros(n, shape.rows * shape.width), filters=self._zeros(n, shape.filters * shape.width))
+
+    def _sums(self, n: int) -> Any:
+        return self._zeros(n, self.network.shape.trainable * self.network.shape.width)
+
+
+class DevicePpProp(_Base):
+    """`rules.PpProp`."""
+
+    def __init__(self, network: DeviceModelNetwork, rule: PpProp) -> None:
+        super().__init__(network)
+        self._decay_pre, self._decay_post = rule.decay_pre, rule.decay_post
+        self._filter_decay = rule.filter_decay()
+        self._on_device = network.device.asarray(self._filter_decay)
+
+    def begin(self, n_trials: int) -> None:
+        """Set all traces to 0."""
+        shape = self.network.shape
+        self._post = self._zeros(n_trials, shape.ports, shape.rows * shape.width)
+        self._pre = self._zeros(n_trials, 2, shape.ports, shape.n + shape.n_inputs)
+        self._steps = 0
+
+    def add(
+        self,
+        wiring: Wiring,
+        trials: DeviceTrials,
+        signals: cuda.Signals,
+        gradient: DeviceGradient,
+        after: DeviceAdjoints | None = None,
+    ) -> None:
+        """Add the gradients of trials recorded with their tape; what comes after has its part in later windows."""
+        n_steps, put = trials.n_steps, self.network.device.asarray
+        every = 1 if signals.with_spikes else signals.every
+        correction = trace_correction(self._decay_post, self._steps, n_steps, every)
+        left = left_of_arrivals(self._decay_pre, self._filter_decay, n_steps)
+        self._window(wiring, trials, signals).products(
+            cuda.Postsynaptic(self._decay_post, put(correction), self._post),
+            cuda.Presynaptic(self._decay_pre, self._on_device, put(left), self._pre),
+            gradient.plastic,
+        )
+        self._steps += n_steps
+
+
+class DeviceDRtrl(_Base):
+    """`rules.DRtrl`."""
+
+    def __init__(self, network: DeviceModelNetwork, rule: DRtrl) -> None:
+        super().__init__(network)
+        self._cutoff = np.int64(rule.cutoff_steps)
+        self._filter_decay = network.device.asarray(rule.filter_decay())
+        self._source = network.device.asarray(network.network.plastic.source())
+
+    def begin(self, n_trials: int) -> None:
+        """Set all traces to 0."""
+        net, shape = self.network, self.network.shape
+        self._traces = self._zeros(n_trials, shape.rows, net.network.plastic.n)
+        self._filter = self._zeros(n_trials, shape.ports, shape.n + shape.n_inputs)
+        self._quiet = net.device.xp.full((n_trials, shape.n + shape.n_inputs), np.iinfo(np.int64).max // 2, np.int64)
+
+    def add(
+        self,
+        wiring: Wiring,
+        trials: DeviceTrials,
+        signals: cuda.Signals,
+        gradient: DeviceGradient,
+        after: DeviceAdjoints | None = None,
+    ) -> None:
+        """Add the gradients of trials recorded with their tape; what comes after has its part in later windows."""
+        new_filter, new_quiet = self._filter.copy(), self._quiet.copy()
+        followed = cuda.Synaptic(
+            traces=self._traces,
+            filter=self._filter,
+            new_filter=new_filter,
+            quiet=self._quiet,
+            new_quiet=new_quiet,
+            source=self._source,
+            filter_decay=self._filter_decay,
+            cutoff=self._cutoff,
+        )
+        self._window(wiring, trials, signals).follow(followed, gradient.plastic)
+        self._filter, self._quiet = new_filter, new_quiet
+
+
+def device_rule(network: DeviceModelNetwork, rule: Rule) -> DeviceRule:
+    """Return the form that a rule has on a device.
+
+    Raises
+    ------
+    TrainingError
+        If it has none.
+
+    """
+    if isinstance(rule, LocalAdjoint):
+        return DeviceLocalAdjoint(network)
+    if isinstance(rule, PpProp):
+        return DevicePpProp(network, rule)
+    if isinstance(rule, DRtrl):
+        return DeviceDRtrl(network, rule)
+    raise TrainingError(
+        "bptt runs on the CPU only, as a check for small networks; give --device cpu, or another rule such as local-adjoint"
+    )
+
+
+def device_signals(rule: Any, signals: list[Signals], network: DeviceModelNetwork) -> cuda.Signals:
+    """Put the signals of some trials on the device, checked and padded by `rule`; one serves for all trials."""
+    first, dtype = signals[0], network.network.dtype
+    put = network.device.asarray
+    states = [rule.padded(s.states) if s.rows else np.zeros((0, 0), dtype) for s in signals]
+    return cuda.Signals(
+        rows=put(rule.row_numbers(first.rows)),
+        states=put(np.stack(states)),
+        every=first.every,
+        spikes=put(np.stack([rule.spike_signal(s) for s in signals])),
+        spikes_every=first.spikes_every,
+    )
+
+
+def to_host(network: DeviceModelNetwork, gradient: DeviceGradient) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return each trial's derivatives by synapses, (trial, synapse), and by parameters, (trial, trainable, neuron); waits."""
+    shape, host = network.shape, network.device.to_host
+    by_parameters = host(gradient.parameters).reshape(len(gradient.parameters), shape.trainable, shape.width)
+    return host(gradient.plastic), by_parameters[:, :, : shape.n]

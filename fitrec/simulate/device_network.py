@@ -1,0 +1,194 @@
+"""Networks of compiled neurons on a device: batches of trials that run together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fitrec.kernels.cpu import model_state
+from fitrec.kernels.cuda.device import Device
+from fitrec.kernels.cuda.model import Drive, Events, ModelKernels, Record, Shape, State, Wiring
+from fitrec.simulate.model_network import ModelNetwork, Recording, Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceTrials:
+    """Trials, or a window of each, that have been run; everything lies on the device.
+
+    Attributes
+    ----------
+    state : State
+        At the end.
+    inputs : Events
+    record : Record
+
+    """
+
+    state: State
+    inputs: Events
+    record: Record
+
+    @property
+    def n_trials(self) -> int:
+        """Number of trials."""
+        return len(self.record.raster)
+
+    @property
+    def n_steps(self) -> int:
+        """Number of steps."""
+        return int(self.record.n_steps)
+
+    def copied(self) -> "DeviceTrials":
+        """Return the same with a state of its own, to go on from more than once."""
+        return replace(self, state=State._make(a.copy() for a in self.state))
+
+
+class DeviceModelNetwork:
+    """A `ModelNetwork` whose trials run on a device, many at a time, with the bits of the CPU.
+
+    Parameters
+    ----------
+    network : ModelNetwork
+        Its parameters must not change afterwards.
+
+    """
+
+    def __init__(self, device: Device, network: ModelNetwork) -> None:
+        self.device, self.network = device, network
+        compiled = network.compiled
+        blocks, model = compiled.blocks, compiled.model
+        self.shape = Shape(
+            states=len(model.states),
+            ports=len(model.ports),
+            filters=len(blocks.filtered),
+            rows=len(blocks.rows),
+            kept=blocks.kept,
+            trainable=len(blocks.derivatives.trainable),
+            n=network.n,
+            n_inputs=network.n_inputs,
+            delay=network.delay_steps,
+        )
+        self.kernels = ModelKernels(device, compiled.cuda(network.dtype), self.shape, network.parameters)
+        host = network.wiring(np.zeros(0, network.dtype))
+        on_device = {name: device.asarray(array) for name, array in host._asdict().items()}
+        self._wiring = Wiring(**on_device)
+
+    def wiring(self, weights: NDArray[Any]) -> Wiring:
+        """Put plastic weights (synapse,) on the device; what else there is of the synapses lies there already."""
+        return self._wiring._replace(plastic_weight=self.device.asarray(weights))
+
+    def rest(self, initial: Sequence[Mapping[str, ArrayLike]]) -> State:
+        """State at the beginning of trials, one for each element of `initial` (`ModelNetwork.rest`)."""
+        return self.state([self.network.rest(values) for values in initial])
+
+    def state(self, trials: Sequence[model_state.State]) -> State:
+        """Put states on the device whose sums of arriving spikes are 0."""
+
+        def together(name: str) -> Any:
+            return self.device.asarray(np.stack([getattr(state, name) for state in trials]))
+
+        size = self.shape.ports * self.shape.width
+        arriving = self.device.xp.zeros((2, len(trials), size), np.int64)
+        return State(together("states"), together("filters"), together("last"), together("wait"), arriving)
+
+    def events(self, trials: Sequence[model_state.Events]) -> Events:
+        """Put the spikes of the inputs of some trials on the device."""
+        n, n_inputs = self.shape.n, self.shape.n_inputs
+        indptr, source, by_input, steps, base = [], [], [], [], 0
+        for given in trials:
+            own = given.source[given.indptr[0] : given.indptr[-1]]
+            step = np.repeat(np.arange(len(given.indptr) - 1, dtype=np.int32), np.diff(given.indptr))
+            indptr.append(given.indptr - given.indptr[0] + base)
+            counts = np.bincount(own - n, minlength=n_inputs)
+            by_input.append(np.concatenate(([0], np.cumsum(counts))) + base)
+            source.append(own)
+            steps.append(step[np.argsort(own, kind="stable")])
+            base += len(own)
+        put = self.device.asarray
+        return Events(
+            indptr=put(np.stack(indptr).astype(np.int64)),
+            source=put(np.concatenate(source).astype(np.int32)),
+            by_input=put(np.stack(by_input).astype(np.int64)),
+            step=put(np.concatenate(steps).astype(np.int32)),
+        )
+
+    def run(
+        self,
+        wiring: Wiring,
+        inputs: Sequence[model_state.Events],
+        *,
+        recording: Recording,
+        trials: Sequence[int],
+        current: NDArray[Any] | None = None,
+        current_every: int = 1,
+        state: State | None = None,
+        before: DeviceTrials | None = None,
+        first_step: int = 0,
+        condition: int = 0,
+    ) -> DeviceTrials:
+        """Start running trials, or going on with some; does not wait. Arguments as those of `ModelNetwork.run`.
+
+        Parameters
+        ----------
+        wiring : Wiring
+            From `wiring`.
+        inputs : one Events per trial, all of the same number of steps
+        trials : sequence of int
+            Counters of the noise.
+        state, before
+            Changed in place.
+
+        """
+        net, n_steps = self.network, len(inputs[0].indptr) - 1
+        names = [s.name for s in net.compiled.model.states]
+        if state is None:
+            state = self.rest([{}] * len(trials)) if before is None else before.state
+        sample = np.array([names.index(r) for r in recording.rows], np.int64)
+        record = self.kernels.new_record(len(trials), n_steps, tape=recording.tape, sample=sample, every=recording.every)
+        delay = self.shape.delay
+        if before is not None:
+            record.raster[:, :delay] = before.record.raster[:, before.n_steps : before.n_steps + delay]
+        drive = Drive(
+            current=self.device.asarray(net.currents(current)),
+            every=current_every,
+            trials=self.device.asarray(np.array(trials, np.uint32)),
+            condition=condition,
+            seed=net.seed,
+            first_step=first_step,
+        )
+        given = self.events(inputs)
+        self.kernels.run(wiring, state, given, drive, record)
+        return DeviceTrials(state=state, inputs=given, record=record)
+
+    def counts(self, trials: DeviceTrials, bin_steps: int) -> NDArray[np.int64]:
+        """(bin, neuron): spikes per bin, summed over the trials; waits."""
+        counts = self.device.xp.zeros((trials.n_steps // bin_steps, self.shape.n), np.int64)
+        self.kernels.count(trials.record, bin_steps, counts)
+        return self.device.to_host(counts)
+
+    def to_host(self, trials: DeviceTrials, inputs: Sequence[model_state.Events]) -> list[Trial]:
+        """Return the trials as `ModelNetwork.run` does, but for padding; waits."""
+        host, delay, n_steps = self.device.to_host, self.shape.delay, trials.n_steps
+        state = {name: host(getattr(trials.state, name)) for name in ("states", "filters", "last", "wait")}
+        raster, tape, sampled = (host(a) for a in (trials.record.raster, trials.record.tape, trials.record.sampled))
+        results = []
+        for b, given in enumerate(inputs):
+            bits = np.unpackbits(raster[b].view(np.uint8), axis=1, bitorder="little")[:, : self.shape.n]
+            step, neuron = np.nonzero(bits)
+            source = neuron.astype(np.int32)
+            indptr = np.concatenate(([0], np.cumsum(np.bincount(step, minlength=delay + n_steps)))).astype(np.int64)
+            buffers = np.zeros(self.shape.ports * self.shape.width, np.int64)
+            results.append(
+                Trial(
+                    state=model_state.State(buffers=buffers, **{name: values[b] for name, values in state.items()}),
+                    inputs=given,
+                    spikes=model_state.Events(indptr[: n_steps + 1], source),
+                    emitted=model_state.Events(indptr[delay:], source),
+                    pending=model_state.Events(indptr[n_steps:] - indptr[n_steps], source[indptr[n_steps] :]),
+                    tape=tape[b],
+                    sampled=sampled[b].reshape(len(sampled[b]), -1, self.shape.width)[:, :, : self.shape.n],
+                )
+            )
+        return results
