@@ -58,8 +58,8 @@ class Blocks:
     kept : int
         Number of values kept per neuron and step.
     rows : tuple of str
-        The states, and z if it can carry a derivative: where the loss depends on spikes themselves or the update uses the
-        spike of the step before.
+        The states that inputs or trainable parameters reach, and z if it can carry a derivative: where the loss depends on
+        spikes themselves or the update uses the spike of the step before.
 
     """
 
@@ -107,11 +107,9 @@ def make_blocks(model: Model, trainable: tuple[str, ...] = (), *, spike_signal: 
     step, outputs = _lower_step(model, derivatives, constants)
     n_step = len(step.instructions)
     entries = _entries(model, derivatives, step)
-    rows = derivatives.rows
-    n_rows = len(rows)
-    if not spike_signal and all(e == constants.name(ZERO) for e in entries["state"][n_rows - 1 :: n_rows]):
-        rows = rows[:-1]
-        entries = {part: _without_spike(e, n_rows, columns=part == "state") for part, e in entries.items()}
+    chosen = _rows_with_a_path(entries, len(derivatives.rows), constants.name(ZERO), spike_signal)
+    rows = tuple(derivatives.rows[k] for k in chosen)
+    entries = {part: _chosen(e, len(derivatives.rows), chosen, columns=part == "state") for part, e in entries.items()}
     kept = _kept(step, [e for row in entries.values() for e in row])
     registers = {register: f"a{i}" for i, register in enumerate(kept)}
     recorded = [*outputs, *((f"a{i}", register) for i, register in enumerate(kept))]
@@ -196,10 +194,32 @@ def _entries(model: Model, derivatives: Derivatives, step: Lowering) -> dict[str
     return {part: matrix(part) for part in Jacobian.__dataclass_fields__}
 
 
-def _without_spike(entries: list[str], n_rows: int, columns: bool) -> list[str]:
-    """Drop z's row, and its column."""
+def _rows_with_a_path(entries: dict[str, list[str]], n_rows: int, zero: str, spike_signal: bool) -> list[int]:
+    """Return the rows that an input or a trainable parameter reaches; no derivative passes through the others.
+
+    z, the last row, is among them only if the loss may depend on spikes themselves, or the update on the spike of the step
+    before.
+    """
+    state = entries["state"]
+    driven = {part: len(entries[part]) // n_rows for part in ("port", "parameter")}
+    reached = {
+        k for k in range(n_rows) for part, width in driven.items() if set(entries[part][k * width : (k + 1) * width]) - {zero}
+    }
+    while True:
+        more = {k for k in range(n_rows) if any(state[k * n_rows + i] != zero for i in reached)} - reached
+        if not more:
+            break
+        reached |= more
+    if not spike_signal and all(e == zero for e in state[n_rows - 1 :: n_rows]):
+        reached -= {n_rows - 1}
+    return sorted(reached)
+
+
+def _chosen(entries: list[str], n_rows: int, chosen: list[int], columns: bool) -> list[str]:
+    """Keep the chosen rows, and of a square matrix the chosen columns."""
     width = len(entries) // n_rows
-    return [e for i, e in enumerate(entries[: width * (n_rows - 1)]) if not (columns and i % width == width - 1)]
+    kept = chosen if columns else range(width)
+    return [entries[k * width + i] for k in chosen for i in kept]
 
 
 def _sources(step: Lowering) -> dict[str, Instruction]:

@@ -76,7 +76,7 @@ def _header(name: str, blocks: Blocks, dtype: np.dtype[Any]) -> str:
         "N_PORTS": len(blocks.derivatives.ports),
         "N_FILTERS": len(blocks.filtered),
         "N_CURRENTS": len(blocks.derivatives.program.currents),
-        "N_ROWS": len(blocks.rows),
+        "N_ROWS": max(1, len(blocks.rows)),  # without any, no gradient is ever asked for
         "N_KEPT": blocks.kept,
         "N_TRAINABLE": len(blocks.derivatives.trainable),
         "N_SCALARS": max(1, len(blocks.constants)),

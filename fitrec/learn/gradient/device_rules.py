@@ -223,6 +223,7 @@ def device_rule(network: DeviceModelNetwork, rule: Rule) -> DeviceRule:
 
 def device_signals(rule: Any, signals: list[Signals], network: DeviceModelNetwork) -> cuda.Signals:
     """Put the signals of some trials on the device, checked and padded by `rule`; one serves for all trials."""
+    signals = [rule.with_a_path(s) for s in signals]
     first, dtype = signals[0], network.network.dtype
     put = network.device.asarray
     states = [rule.padded(s.states) if s.rows else np.zeros((0, 0), dtype) for s in signals]

@@ -8,7 +8,7 @@ All rules cut the paths through other neurons and differ in how they sum up what
 - `PpProp`: the trace of a synapse is approximated by the product of a presynaptic and a postsynaptic one (Wang et al. 2026).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -142,11 +142,34 @@ class _Base:
             named = ", ".join(self.blocks.derivatives.trainable)
             raise ModelError(f"this rule has no gradient for neuron parameters ({named}): take local-adjoint", source=self._name)
 
+    def with_a_path(self, signals: Signals) -> Signals:
+        """Leave out states that no input reaches by a path with a derivative.
+
+        Raises
+        ------
+        ModelError
+            If a state is not known, or none is left.
+
+        """
+        known = self.blocks.derivatives.rows
+        for row in signals.rows:
+            if row not in known:
+                raise ModelError(
+                    f"the loss depends on {row!r}, which is no state; there are {', '.join(known)}", source=self._name
+                )
+        reached = [i for i, row in enumerate(signals.rows) if row in self.blocks.rows]
+        if len(reached) == len(signals.rows):
+            return signals
+        if not reached and signals.spikes is None:
+            raise ModelError(
+                f"the loss depends on {', '.join(signals.rows)}, which no input reaches by a path with a derivative; "
+                f"{', '.join(self.blocks.rows)} are reached",
+                source=self._name,
+            )
+        rows = tuple(signals.rows[i] for i in reached)
+        return replace(signals, rows=rows, states=signals.states[:, reached])
+
     def row_numbers(self, rows: tuple[str, ...]) -> NDArray[np.int64]:
-        missing = [r for r in rows if r not in self.blocks.rows]
-        if missing:
-            known = ", ".join(self.blocks.rows)
-            raise ModelError(f"the loss depends on {missing[0]!r}, which is no state; there are {known}", source=self._name)
         return np.array([self.blocks.rows.index(r) for r in rows], np.int64)
 
     @property
@@ -162,9 +185,14 @@ class _Base:
     def spike_signal(self, signals: Signals) -> NDArray[Any]:
         if signals.spikes is None:
             return np.zeros((0, self.network.width), self.network.dtype)
-        if self.blocks.rows[-1] != SPIKE:
-            raise ModelError("the loss depends on spikes, but the model was compiled without spike_signal", source=self._name)
+        self._require_spike_row("the loss depends on spikes")
         return self.padded(signals.spikes)
+
+    def _require_spike_row(self, why: str) -> None:
+        if SPIKE not in self.blocks.rows:
+            raise ModelError(
+                f"{why}, but the model was compiled without spike_signal, or no input reaches its threshold", source=self._name
+            )
 
     def _source_cuts(self, parts: int) -> NDArray[np.int64]:
         """Cut the sources into parts with about as many synapses each."""
@@ -188,6 +216,7 @@ class _Base:
 
     def _dense(self, trial: Trial, signals: Signals) -> tuple[tuple[str, ...], int, NDArray[Any]]:
         """Join the signals by states and by spikes."""
+        signals = self.with_a_path(signals)
         states = self.padded(signals.states) if signals.rows else np.zeros((0, 0), self.network.dtype)
         if signals.spikes is None:
             return signals.rows, signals.every, states
@@ -246,6 +275,7 @@ class LocalAdjoint(_Backward):
     def _go_back(
         self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient | None, adjoints: Adjoints
     ) -> None:
+        signals = self.with_a_path(signals)
         net, dtype = self.network, self.network.dtype
         ports, width = len(self.blocks.derivatives.ports), net.width
         cuts = np.linspace(0, width // WIDTH, self.threads + 1).astype(np.int64) * WIDTH
@@ -434,7 +464,9 @@ class Bptt(_Backward):
         self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient | None, adjoints: Adjoints
     ) -> None:
         net, dtype = self.network, self.network.dtype
-        rows, sums = self.row_numbers((*signals.rows, SPIKE))[:-1], self._sums()
+        self._require_spike_row("this rule follows spikes to other neurons")
+        signals = self.with_a_path(signals)
+        rows, sums = self.row_numbers(signals.rows), self._sums()
         into = self.new_gradient() if gradient is None else gradient
         # Slot t % (delay + 1) belongs to step t of this window; steps of the next one are counted from its own beginning.
         adjoints.arriving[:] = np.roll(adjoints.arriving, trial.n_steps, axis=0)
