@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml
 	touch $@
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check $(SOURCES)
