@@ -1,4 +1,4 @@
-# The pipeline: ingest -> targets -> build -> train -> evaluate -> report, one fit per recording and seed.
+# The pipeline: ingest -> targets -> build -> train -> evaluate -> report, one fit per recording, seed and rule; then compare.
 #
 #   snakemake --configfile config/demo.yaml --directory results/demo --cores 2
 #
@@ -26,6 +26,7 @@ include: "workflows/rules/build.smk"
 include: "workflows/rules/train.smk"
 include: "workflows/rules/evaluate.smk"
 include: "workflows/rules/report.smk"
+include: "workflows/rules/compare.smk"
 
 
 onstart:
@@ -36,3 +37,4 @@ rule all:
     default_target: True
     input:
         expand(["{fit}/evaluation/summary.json", "{fit}/report/index.html"], fit=FITS),
+        ["comparison.csv"] if COMPARED else [],

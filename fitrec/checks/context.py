@@ -1,5 +1,6 @@
 """What the checks of one recording look at; read once, when first asked for."""
 
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fitrec.config.fits import source_files, source_path
 from fitrec.config.ingest import RecordingSource
 from fitrec.config.run import RunConfig
+from fitrec.config.train import RuleName
 from fitrec.errors import FitrecError
 from fitrec.recordings.recording import Recording
 from fitrec.targets.targets import Targets
@@ -25,6 +27,12 @@ class Context:
         self.recording_error: str | None = None
         self.targets_error: str | None = None
         self.neuron_model_error: str | None = None
+
+    def with_rule(self, rule: RuleName) -> "Context":
+        """Return the same recording, read once, in a run with another rule."""
+        other = copy(self)
+        other.run = self.run.with_rule(rule)
+        return other
 
     @cached_property
     def files(self) -> list[Path] | None:

@@ -61,10 +61,12 @@ def run_checks(run: RunConfig) -> list[Finding]:
     findings = []
     for recording in run.recordings:
         context = Context(run, recording)
-        for check in _registered:
-            name = check.function.__name__
-            findings += [Finding(check.level, name, recording.name, message) for message in check.function(context)]
-    return sorted(findings, key=lambda finding: LEVELS.index(finding.level))
+        for rule in run.all_rules:
+            context = context.with_rule(rule)
+            for check in _registered:
+                name = check.function.__name__
+                findings += [Finding(check.level, name, recording.name, message) for message in check.function(context)]
+    return sorted(dict.fromkeys(findings), key=lambda finding: LEVELS.index(finding.level))
 
 
 def refuse_critical(run: RunConfig) -> None:

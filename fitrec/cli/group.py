@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "Train the network on the targets.",
     "evaluate": "Evaluate the trained network with frozen weights.",
     "report": "Write the report page of a fit.",
+    "compare": "Put fits of the same recordings side by side.",
     "simulate": "Make a recording from a network whose rates are known.",
     "model": "Show a neuron model and its derivatives, or check them.",
     "task": "Run a published task in its published set-up.",

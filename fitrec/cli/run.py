@@ -39,7 +39,7 @@ def command(
     dry_run: bool,
     snakemake_args: tuple[str, ...],
 ) -> int:
-    """Run the whole pipeline of CONFIG: one fit with an evaluation and a report for every recording and seed."""
+    """Run the whole pipeline of CONFIG: one fit with an evaluation and a report for every recording, seed and rule."""
     from fitrec.checks.registry import refuse_critical
     from fitrec.cli import workflow
 

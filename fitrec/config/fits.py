@@ -1,6 +1,7 @@
-"""The fits a configuration stands for: every recording with every seed is one fit with a folder of its own."""
+"""The fits a configuration stands for: every recording with every seed and rule is one fit with a folder of its own."""
 
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import yaml
@@ -10,12 +11,12 @@ from fitrec.config.run import RunConfig
 from fitrec.errors import ConfigError
 
 # Names in the folder of a run that are not fits.
-RESERVED = ("recordings", "checkpoints", "logs", "benchmarks", "config.yaml")
+RESERVED = ("recordings", "checkpoints", "logs", "benchmarks", "config.yaml", "comparison.csv", "comparison.html")
 
 
 @dataclass(frozen=True)
 class Fit:
-    """One fit: its folder's name, its configuration (one recording, one seed)."""
+    """One fit: its folder's name, its configuration (one recording, one seed, one rule)."""
 
     name: str
     config: RunConfig
@@ -32,25 +33,29 @@ class Fit:
 
 
 def list_fits(config: RunConfig) -> list[Fit]:
-    """List the fits in order: recordings, and within each the seeds."""
+    """List the fits in order: recordings, within each the seeds, within each the rules."""
     fits = []
-    for recording in config.recordings:
-        for seed in config.seeds:
-            name = _name(config, recording, seed)
-            if name in RESERVED:
-                raise ConfigError(
-                    f"A fit cannot be called '{name}': {', '.join(RESERVED)} have a meaning in the folder of a run."
-                )
-            fits.append(Fit(name, config.model_copy(update={"recordings": [recording], "seeds": [seed]})))
+    for recording, seed, rule in product(config.recordings, config.seeds, config.all_rules):
+        name = _name(config, recording, seed, rule)
+        if name in RESERVED:
+            raise ConfigError(f"A fit cannot be called '{name}': {', '.join(RESERVED)} have a meaning in the folder of a run.")
+        fits.append(Fit(name, config.with_rule(rule).model_copy(update={"recordings": [recording], "seeds": [seed]})))
     return fits
 
 
-def _name(config: RunConfig, recording: RecordingSource, seed: int) -> str:
+def compared_fits(config: RunConfig) -> list[Fit]:
+    """List the fits of recordings that have more than one."""
+    return list_fits(config) if len(config.seeds) * len(config.all_rules) > 1 else []
+
+
+def _name(config: RunConfig, recording: RecordingSource, seed: int, rule: str) -> str:
     parts = []
-    if len(config.recordings) > 1:
+    if len(config.recordings) > 1 or len(config.all_rules) > 1:
         parts.append(recording.name)
     if len(config.seeds) > 1:
         parts.append(f"seed{seed}")
+    if len(config.all_rules) > 1:
+        parts.append(rule)
     return "-".join(parts) or config.run
 
 

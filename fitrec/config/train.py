@@ -98,6 +98,13 @@ class GradientConfig(Section):
 
     loops: int = Field(60, ge=1, description="Updates; each runs trials of all conditions.")
     trials: int = Field(4, ge=1, description="Trials per condition and update.")
+    averaging: float = Field(
+        0.7,
+        ge=0,
+        lt=1,
+        description="Share of earlier loops in the mean rates that are compared with the targets: more, less noise of single "
+        "trials; less, a quicker answer to what changed. 0: the last loop alone. (Not for e-prop-plus.)",
+    )
     loss: Literal["mse", "poisson"] = Field(
         "mse",
         description="Of the smoothed mean rate of an update's trials against the targets: 'mse': mean squared difference (Hz^2); "
@@ -109,6 +116,20 @@ class GradientConfig(Section):
         gt=0,
         description="Of the weights, in units of the mean magnitude of the initial plastic weights; feed-forward weights, which "
         "begin at 0, in units that move a neuron's mean input as much.",
+    )
+    beta_1: float = Field(0.5, ge=0, lt=1, description="adam: decay of the mean gradient, per update.")
+    beta_2: float = Field(
+        0.9,
+        ge=0,
+        lt=1,
+        description="adam: decay of the mean squared gradient; at 0.999 the first, large gradients slow all others.",
+    )
+    common_mode: float = Field(
+        0.05,
+        gt=0,
+        le=1,
+        description="Share that is kept of the part of a neuron's gradient which only moves its mean input, along which the loss "
+        "is much steeper than in any other direction. 1: the gradient as it is.",
     )
     schedule: Literal["constant", "cosine"] = Field(
         "cosine", description="Of the learning rate over the loops; 'cosine' ends at 0."

@@ -56,8 +56,8 @@ def run(
     page = out / "index.html"
     store.require_absent(page, overwrite)
     evaluation = fit_dir / "evaluation"
-    summary = _read_json(evaluation / "summary.json")
-    detail = _read_json(evaluation / "detail.json")
+    summary = read_json(evaluation / "summary.json")
+    detail = read_json(evaluation / "detail.json")
     targets = targets or (evaluation / detail["targets"]).resolve()
     recording = recording or targets.with_name("recording.zarr")
     curve, config_file = fit_dir / "fit" / "curve.csv", fit_dir / "config.yaml"
@@ -66,11 +66,11 @@ def run(
         title=config.title or summary["run"],
         summary=summary,
         detail=detail,
-        metrics=_read_csv(evaluation / "metrics.csv"),
+        metrics=read_csv(evaluation / "metrics.csv"),
         activity=store.load(evaluation / "activity.zarr", Activity),
         targets=store.load(targets, Targets),
-        provenance=_read_json(provenance) if provenance.exists() else {},
-        curve=_read_csv(curve) if curve.exists() else None,
+        provenance=read_json(provenance) if provenance.exists() else {},
+        curve=read_csv(curve) if curve.exists() else None,
         config=config_file.read_text(encoding="utf-8") if config_file.exists() else None,
         excluded=store.load(recording, Recording).excluded if recording.exists() else None,
         examples=config.examples,
@@ -79,7 +79,8 @@ def run(
     return page
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a file of an evaluation; MissingFileError or StoreError with what to do if it cannot be."""
     _require(path)
     try:
         return cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
@@ -87,7 +88,8 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise StoreError(f"{path} is damaged ({error}); evaluate the fit again") from error
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read a table of a fit; MissingFileError or StoreError with what to do if it cannot be."""
     _require(path)
     try:
         # Ids and names stay text: "007" is no number, and an area may be called "NA".

@@ -79,10 +79,12 @@ def make_gradient_fit(problem: Problem, rule: str, config: GradientConfig) -> Fi
         loss=_loss(config, problem.bin_s),
         regularisation=FiringRate(strength=config.rate_penalty, target_hz=config.rate_target_hz) if config.rate_penalty else None,
         optimiser=_optimiser(config, updates),
+        common_mode=config.common_mode,
         dale=config.dale,
         bounds=(-np.inf if config.w_min is None else config.w_min, np.inf if config.w_max is None else config.w_max),
         frozen=tuple(config.frozen),
         windows=_windows(problem, rule, config, trials),
+        averaging=config.averaging,
         readout_ms=config.readout_ms if rule.startswith("e-prop") else None,
         evaluate_every=config.evaluate_every,
     )
@@ -149,6 +151,8 @@ def _optimiser(config: GradientConfig, updates: int) -> Settings:
     return Settings(
         kind=config.optimizer,
         learning_rate=config.learning_rate,
+        beta_1=config.beta_1,
+        beta_2=config.beta_2,
         clip_norm=np.inf if config.clip_norm is None else config.clip_norm,
         schedule=schedule,
     )

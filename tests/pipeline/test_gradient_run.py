@@ -5,8 +5,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from fitrec import store
 from tests.pipeline.test_run import run
 from tests.pipeline.tiny import CONFIG, write_config
 
@@ -39,7 +41,7 @@ NETWORK: dict[str, Any] = {
 TRAIN = {
     "rule": "local-adjoint",
     "validation_trials": 4,
-    "gradient": {"loops": 25, "trials": 4, "evaluate_every": 5, "learning_rate": 0.15, "dale": "clip"},
+    "gradient": {"loops": 25, "trials": 4, "evaluate_every": 5, "learning_rate": 0.4, "dale": "clip"},
 }
 
 
@@ -63,6 +65,28 @@ def test_a_model_file_is_fitted_without_python(folder: Path) -> None:
     page = (fit / "report" / "index.html").read_text()
     assert "local-adjoint" in page
     assert "my_neuron" in page
+
+
+def test_rules_are_compared(tmp_path: Path) -> None:
+    train = {"ridge": {"forcing": [0.0], "trials": 2}, "validation_trials": 2, "gradient": {"loops": 1, "trials": 1}}
+    write_config(tmp_path, rules=["ridge", "e-prop"], train=train)
+    result = run(tmp_path, "--threads", "2", "--device", "cpu")
+    assert result.returncode == 0, result.stderr
+    out = tmp_path / "out"
+    table = pd.read_csv(out / "comparison.csv")
+    assert table["fit"].tolist() == ["rec-ridge", "rec-e-prop"]
+    assert table["rule"].tolist() == ["ridge", "e-prop"]
+    for fit, row in zip(table["fit"], table.itertuples(), strict=True):
+        summary = json.loads((out / fit / "evaluation" / "summary.json").read_text())
+        assert row.r_test == pytest.approx(summary["psth_r_test"]["median"])
+        assert (row.train_seconds, row.loops, row.peak_memory_mb) == tuple(
+            summary[key] for key in ("train_seconds", "loops", "peak_memory_mb")
+        )
+    page = (out / "comparison.html").read_text()
+    assert page.count("<svg") == 1
+    assert all(f'href="{fit}/report/index.html"' in page for fit in table["fit"])
+    # The networks are the same: only the rules differ.
+    assert len({store.content_sha256(out / fit / "network.zarr") for fit in table["fit"]}) == 1
 
 
 def test_the_folder_of_results_reproduces_itself_without_the_file(folder: Path, tmp_path: Path) -> None:

@@ -23,13 +23,21 @@ TWO = [{"name": "a", "path": "/d/a.nwb"}, {"name": "b", "path": "/d/b.nwb"}]
         ({}, ["r"]),
         ({"recordings": TWO}, ["a", "b"]),
         ({"seeds": [3, 5]}, ["seed3", "seed5"]),
+        ({"rules": ["ridge", "e-prop"]}, ["a-ridge", "a-e-prop"]),
+        ({"rules": ["rls"]}, ["r"]),
+        (
+            {"recordings": TWO, "seeds": [1, 2], "rules": ["rls", "ridge"]},
+            [f"{name}-seed{seed}-{rule}" for name in "ab" for seed in (1, 2) for rule in ("rls", "ridge")],
+        ),
         ({"recordings": TWO, "seeds": [1, 2]}, ["a-seed1", "a-seed2", "b-seed1", "b-seed2"]),
     ],
 )
 def test_names(changes: dict[str, Any], names: list[str]) -> None:
     fits = list_fits(config(**changes))
     assert [fit.name for fit in fits] == names
-    assert all(len(fit.config.recordings) == len(fit.config.seeds) == 1 for fit in fits)
+    assert all(len(fit.config.recordings) == len(fit.config.seeds) == len(fit.config.all_rules) == 1 for fit in fits)
+    if "rules" in changes:
+        assert {fit.config.train.rule for fit in fits} == set(changes["rules"])
 
 
 @pytest.mark.parametrize("name", RESERVED)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from fitrec.config.fits import list_fits, source_files, truth_path, write_configs
+from fitrec.config.fits import compared_fits, list_fits, source_files, truth_path, write_configs
 from fitrec.config.hashing import fit_hash, fit_hashes, recording_hashes, training_hash
 from fitrec.config.load import load
 from fitrec.errors import FitrecError
@@ -32,6 +32,7 @@ def load_run():
 RUN = load_run()
 RECORDINGS = {recording.name: recording for recording in RUN.recordings}
 FITS = {fit.name: fit for fit in list_fits(RUN)}
+COMPARED = [fit.name for fit in compared_fits(RUN)]
 DEVICE = config.get("device", "auto")
 # On a cluster there is no number of cores, and workflow.cores would raise an error.
 THREADS = int(config.get("threads") or workflow.resource_settings.cores or 1)

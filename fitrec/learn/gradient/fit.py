@@ -39,6 +39,8 @@ class FitOptions:
     regularisation : FiringRate or None
         On the rates of all neurons.
     optimiser : Settings
+    common_mode : float
+        Share of what only moves a neuron's mean input (`fitrec.learn.gradient.common_mode`).
     dale : str
     bounds : (float, float)
         Of the plastic weights.
@@ -46,6 +48,8 @@ class FitOptions:
         Of ``plastic``, ``feed_forward``, ``exc``, ``inh`` (plastic inputs by their presynaptic neurons): not learned.
     windows : Windows
         How trials are cut, and how many are gone through at a time.
+    averaging : float
+        Share of the loops before the last one in the mean rates that make the error.
     readout_ms : float or None
         Time constant of a causal exponential filter that takes the place of the targets' smoothing in the error; None: none.
     evaluate_every : int
@@ -59,31 +63,31 @@ class FitOptions:
     loss: Callable[[NDArray[np.float64], NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
     regularisation: FiringRate | None
     optimiser: Settings
+    common_mode: float
     dale: Any
     bounds: tuple[float, float]
     frozen: tuple[str, ...]
     windows: Windows
+    averaging: float
     readout_ms: float | None
     evaluate_every: int
 
 
-class _Measured(NamedTuple):
-    """A condition with the weights of a loop: what its trials say, and what the gradient is to be taken of."""
+class _Task(NamedTuple):
+    """What the gradient of a condition is taken of in a loop."""
 
     flat: NDArray[np.float32]  # (synapse,)
     starts: list[Start]
-    counts: NDArray[np.int64]  # (bin, neuron), summed over the trials
-    smooth_hz: NDArray[np.float64]  # (bin, trained)
     signal: NDArray[np.float32]  # (bin, neuron)
 
 
 class GradientFit:
-    """One loop: run trials of every condition, compare their mean with the targets, follow the gradient through the trials.
+    """One loop: compare mean rates with the targets, and follow the gradient through some trials of every condition.
 
-    The trials are run twice: once for the spikes, from which the error of the mean follows, and once more, the same to the bit,
-    with what the derivatives need, window by window. So memory does not grow with the number of trials, and little with their
-    length. The observation, mean rates smoothed as the targets were, is a linear filter of the binned spikes; its derivative
-    is exact, and enters as a learning signal on the spikes of each bin.
+    The mean rates are those of the loops before, the newer the more they count: a few trials say little about a rate, and an
+    error that comes from other trials than those whose derivatives it weighs is not biased by what both have in common. The
+    observation, mean rates smoothed as the targets were, is a linear filter of the binned spikes; its derivative is exact, and
+    enters as a learning signal on the spikes of each bin.
     """
 
     def __init__(self, problem: Problem, trials: ModelTrials, options: FitOptions) -> None:
@@ -97,6 +101,9 @@ class GradientFit:
             self._smoothing = causal_filter(problem.rate_hz.shape[1], problem.bin_s * 1e3, options.readout_ms)
             self._target_hz = self._smoothing @ problem.rate_hz
         self._weights = LearnedWeights(problem, options)
+        n_conditions, n_bins, _ = problem.rate_hz.shape
+        self._mean = np.zeros((n_conditions, n_bins, problem.simulator.network.n_neurons), np.float32)  # spikes per trial
+        self._summed = 0.0  # weights of the loops in it
         self._workers = [
             TrialGradient(trials, options.make_rule, options.windows, problem.bin_steps) for _ in range(options.windows.workers)
         ]
@@ -110,50 +117,54 @@ class GradientFit:
         """Run loop `index`: one update."""
         problem, o = self._problem, self._options
         network = problem.simulator.network
-        n_conditions, n_bins, _ = problem.rate_hz.shape
+        n_conditions = network.n_conditions
         plastic = np.zeros(self.weights.plastic.shape, np.float64)
         feed_forward = np.zeros(self.weights.feed_forward.shape, np.float32)
-        rates, smooth_hz = [], np.zeros(problem.rate_hz.shape)
+        rates, counted = [], np.zeros_like(self._mean)
         for condition in range(n_conditions):
-            measured = self._measure(condition, index)
-            smooth_hz[condition] = measured.smooth_hz
-            by_plastic, by_ff = self._trials.unflatten(self._gradient(measured))
+            gradient, counts = self._gradient(self._task(condition, index))
+            by_plastic, by_ff = self._trials.unflatten(gradient)
             plastic += by_plastic
             feed_forward[condition] = by_ff
-            mean = measured.counts.sum(axis=0) / (o.trials * n_bins * problem.bin_s)
-            rates.append((float(mean[: network.n_exc].mean()), float(mean[network.n_exc :].mean())))
-            problem.progress(condition, rates[-1], measured.counts[:, network.trained] / (o.trials * problem.bin_s))
+            counted[condition] = counts / o.trials
+            mean_hz = counted[condition].mean(axis=0) / problem.bin_s
+            rates.append((float(mean_hz[: network.n_exc].mean()), float(mean_hz[network.n_exc :].mean())))
+            problem.progress(condition, rates[-1], counted[condition][:, network.trained].astype(np.float64) / problem.bin_s)
         try:
             self._weights.step(plastic.astype(np.float32), feed_forward, index)
         except TrainingError as error:
             raise TrainingError(f"{error}{self._origin(index)}") from None
+        self._mean = np.float32(o.averaging) * self._mean + np.float32(1 - o.averaging) * counted
+        self._summed = o.averaging * self._summed + 1 - o.averaging
         exc, inh = np.mean(rates, axis=0)
+        smooth_hz = np.stack([self._smooth_hz(self._mean[condition] / self._summed) for condition in range(n_conditions)])
         correlation = mean_correlation(smooth_hz, self._target_hz)
         return LoopResult(forcing=0.0, rate_exc_hz=float(exc), rate_inh_hz=float(inh), correlation=correlation, frozen=False)
 
-    def _measure(self, condition: int, index: int) -> _Measured:
-        """Run the trials of a condition in a loop, without derivatives."""
-        problem, o = self._problem, self._options
+    def _task(self, condition: int, index: int) -> _Task:
+        """Begin the trials of a condition in a loop, and say what their spikes should be more or fewer of."""
+        o = self._options
         first = FIRST_GRADIENT_TRIAL + index * o.trials
         flat = self._trials.flat_weights(self.weights, condition)
         starts = self._starts(flat, condition, range(first, first + o.trials))
-        counts = self._count(flat, starts)
-        smooth_hz = self._smoothing @ (counts[:, problem.simulator.network.trained] / (o.trials * problem.bin_s))
-        signal = self._signal(counts, smooth_hz, self._target_hz[condition])
-        return _Measured(flat, starts, counts, smooth_hz, signal.astype(np.float32))
+        # Before the first loop there is nothing but its own trials.
+        mean = self._mean[condition] / self._summed if self._summed else self._count(flat, starts) / o.trials
+        return _Task(flat, starts, self._signal(mean, condition).astype(np.float32))
 
-    def _signal(
-        self, counts: NDArray[np.int64], smooth_hz: NDArray[np.float64], target_hz: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """(bin, neuron): derivative of the loss by a spike in a bin of one of the trials."""
+    def _smooth_hz(self, mean: NDArray[Any]) -> NDArray[np.float64]:
+        """(bin, trained): smoothed rates, of spikes per trial (bin, neuron)."""
+        problem = self._problem
+        return np.asarray(self._smoothing @ (mean[:, problem.simulator.network.trained] / problem.bin_s))
+
+    def _signal(self, mean: NDArray[Any], condition: int) -> NDArray[np.float64]:
+        """(bin, neuron): derivative of the loss by a spike in a bin of one of the trials, given the mean spikes of a trial."""
         problem, o, network = self._problem, self._options, self._problem.simulator.network
-        _, by_rate = o.loss(smooth_hz, target_hz)
-        signal = np.zeros(counts.shape)
-        signal[:, network.trained] = self._smoothing.T @ by_rate / (o.trials * problem.bin_s)
+        _, by_rate = o.loss(self._smooth_hz(mean), self._target_hz[condition])
+        signal = np.zeros(mean.shape)
+        signal[:, network.trained] = self._smoothing.T @ by_rate / problem.bin_s
         if o.regularisation is not None:
-            duration_s = len(counts) * problem.bin_s * o.trials
-            signal += o.regularisation(counts.sum(axis=0), duration_s)[1]
-        return signal
+            signal += o.regularisation(mean.sum(axis=0), len(mean) * problem.bin_s)[1]
+        return signal / o.trials
 
     def _starts(self, flat: NDArray[np.float32], condition: int, trials: range) -> list[Start]:
         """Run the trials up to their windows."""
@@ -174,27 +185,26 @@ class GradientFit:
 
         return np.asarray(np.sum(thread_map(run, starts, self._problem.threads), axis=0, dtype=np.int64))
 
-    def _gradient(self, measured: _Measured) -> NDArray[np.float32]:
-        """Gradient by the condition's weights: the sum over trials, in their order."""
-        total = np.zeros(len(measured.flat), np.float32)
-        for first in range(0, len(measured.starts), len(self._workers)):
-            some = list(zip(self._workers, measured.starts[first : first + len(self._workers)], strict=False))
-            parts = thread_map(lambda item: item[0](measured.flat, item[1], measured.signal), some, self._problem.threads)
-            for part in parts:
+    def _gradient(self, task: _Task) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Gradient by the condition's weights, and spikes (bin, neuron): sums over the trials, in their order."""
+        total = np.zeros(len(task.flat), np.float32)
+        counts: list[NDArray[np.uint16]] = []
+        for first in range(0, len(task.starts), len(self._workers)):
+            some = list(zip(self._workers, task.starts[first : first + len(self._workers)], strict=False))
+            for part, spikes in thread_map(lambda item: item[0](task.flat, item[1], task.signal), some, self._problem.threads):
                 total += part.plastic
-        return total
+                counts.append(spikes)
+        return total, np.sum(counts, axis=0, dtype=np.int64)
 
     def _origin(self, index: int) -> str:
         """Say in which trial and step a gradient that is not finite became so, and what to do about it."""
         network, worker = self._problem.simulator.network, self._workers[0]
         for condition in range(network.n_conditions):
-            measured = self._measure(condition, index)
-            for start in measured.starts:
+            task = self._task(condition, index)
+            for start in task.starts:
 
-                def gradient(
-                    steps: tuple[int, int] | None = None, measured: _Measured = measured, start: Start = start
-                ) -> NDArray[np.float32]:
-                    return np.asarray(worker(measured.flat, start, measured.signal, steps).plastic)
+                def gradient(steps: tuple[int, int] | None = None, task: _Task = task, start: Start = start) -> NDArray[Any]:
+                    return worker(task.flat, start, task.signal, steps)[0].plastic
 
                 if np.isfinite(gradient()).all():
                     continue
@@ -214,12 +224,13 @@ class GradientFit:
         return (index + 1) % self._options.evaluate_every == 0 or index + 1 == self.n_loops
 
     def state(self) -> Arrays:
-        """Return weights and the state of the optimiser."""
-        return self._weights.state()
+        """Return weights, the state of the optimiser, and the mean rates."""
+        return {**self._weights.state(), "mean": self._mean, "summed": np.array([self._summed])}
 
     def restore(self, state: Arrays) -> None:
         """Continue from a state."""
         self._weights.restore(state)
+        self._mean, self._summed = state["mean"].copy(), float(state["summed"][0])
 
 
 def causal_filter(n_bins: int, bin_ms: float, tau_ms: float) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.errors import TrainingError
+from fitrec.learn.gradient.common_mode import CommonMode
 from fitrec.learn.gradient.constraints import Limits, Parameter
 from fitrec.learn.gradient.optimisers import Optimiser
 from fitrec.learn.rule import Arrays, Problem
@@ -44,6 +45,7 @@ class LearnedWeights:
                 rate=ff_scale,
             ),
         ]
+        self._common_mode = CommonMode(network, o.common_mode)
         self._optimiser = Optimiser(parameters, o.optimiser, threads=problem.threads)
         self.current = self._joined()
 
@@ -56,6 +58,7 @@ class LearnedWeights:
             If a gradient is not finite; names the neuron.
 
         """
+        plastic, feed_forward = self._common_mode(plastic, feed_forward)
         gradients = {
             _EXC: plastic[:, : self._n_exc].flatten(),
             _INH: plastic[:, self._n_exc :].flatten(),

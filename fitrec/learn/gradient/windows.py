@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fitrec.kernels.cpu.model_state import Events, State
 from fitrec.learn.gradient.rules import Gradient, Rule, Signals
 from fitrec.simulate.model_network import ModelNetwork, Trial
-from fitrec.simulate.model_trials import ModelTrials
+from fitrec.simulate.model_trials import ModelTrials, bin_counts
 
 
 class Start(NamedTuple):
@@ -66,8 +66,8 @@ class TrialGradient:
 
     def __call__(
         self, flat: NDArray[np.float32], start: Start, signal: NDArray[np.float32], steps: tuple[int, int] | None = None
-    ) -> Gradient:
-        """Return the gradient of one trial.
+    ) -> tuple[Gradient, NDArray[np.uint16]]:
+        """Return the gradient of one trial, and its spikes (bin, neuron).
 
         Parameters
         ----------
@@ -82,9 +82,10 @@ class TrialGradient:
         gradient, whole = self._rule.new_gradient(), self._trials.network.window_steps
         begin, end = (0, whole) if steps is None else steps
         self._rule.begin()
-        part = self._run(flat, start, start.begin(), 0)
+        part, counts = self._run(flat, start, start.begin(), 0), []
         for first in range(0, whole, self._length):
             last = min(first + self._length, whole)
+            counts.append(bin_counts(part, self._bin_steps, self._trials.network.n_neurons))
             following = self._run(flat, start, part, last) if self._overlap and last < whole else None
             after = None
             if following is not None and last < end:
@@ -93,7 +94,7 @@ class TrialGradient:
                 self._rule.add(flat, *_cut(part, signal, self._bin_steps, first, begin, end), gradient, after)
             if last < whole:
                 part = self._run(flat, start, part, last) if following is None else following
-        return gradient
+        return gradient, np.concatenate(counts)
 
     def _run(self, flat: NDArray[np.float32], start: Start, before: Trial | None, first: int) -> Trial:
         last = min(first + self._length, self._trials.network.window_steps)

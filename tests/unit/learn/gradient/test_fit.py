@@ -38,7 +38,7 @@ def test_every_rule_trains(tmp_path: Path, rule: str) -> None:
 
 @pytest.mark.parametrize("rule", ["local-adjoint", "pp-prop", "e-prop"])
 def test_rules_learn(rule: str) -> None:
-    fit = start(rule, loops=25, trials=8, learning_rate=0.3, surrogate={"height": 1.0, "width": 1.0})
+    fit = start(rule, loops=25, trials=8, surrogate={"height": 1.0, "width": 1.0})
     results = [fit.loop(index).correlation for index in range(fit.n_loops)]
     assert np.mean(results[-3:]) > np.mean(results[:3]) + 0.15
 
@@ -132,21 +132,35 @@ def test_the_signal_is_the_derivative_of_the_loss_by_the_spikes(changes: dict[st
     fit: GradientFit = start(trials=50, **changes)
     problem, o = fit._problem, fit._options
     network, rng = problem.simulator.network, np.random.default_rng(1)
-    counts = rng.poisson(3.0, (problem.rate_hz.shape[1], network.n_neurons)).astype(np.float64)
+    counts = rng.poisson(3.0, (problem.rate_hz.shape[1], network.n_neurons)).astype(np.float64)  # of 50 trials
 
     def loss(c: Any) -> float:
-        smooth_hz = fit._smoothing @ (c[:, network.trained] / (o.trials * problem.bin_s))
-        value = o.loss(smooth_hz, fit._target_hz[0])[0]
+        value = o.loss(fit._smooth_hz(c / o.trials), fit._target_hz[0])[0]
         if o.regularisation is not None:
             value += o.regularisation(c.sum(axis=0), len(c) * problem.bin_s * o.trials)[0]
         return value
 
-    def signal(c: Any) -> Any:
-        return fit._signal(c, fit._smoothing @ (c[:, network.trained] / (o.trials * problem.bin_s)), fit._target_hz[0])
-
     change, h = rng.normal(size=counts.shape), 1e-4
     difference = (loss(counts + h * change) - loss(counts - h * change)) / (2 * h)
-    assert (signal(counts) * change).sum() == pytest.approx(difference, rel=1e-6)
+    assert (fit._signal(counts / o.trials, 0) * change).sum() == pytest.approx(difference, rel=1e-6)
+
+
+def test_errors_come_from_the_loops_before() -> None:
+    """Of the first loop itself, then of a mean in which a loop's share falls by the factor `averaging` with every further one."""
+    fit: GradientFit = start(averaging=0.6, learning_rate=1e-12)
+    seen: list[Any] = []
+    signal = fit._signal
+    fit._signal = lambda mean, condition: seen.append(mean) or signal(mean, condition)  # type: ignore[method-assign, func-returns-value]
+    trials = [fit._count(task.flat, task.starts) / 3 for task in (fit._task(0, index) for index in range(3))]
+    seen.clear()
+    for index in range(4):
+        fit.loop(index)
+    of_first_condition = seen[::2]
+    np.testing.assert_allclose(of_first_condition[0], trials[0])
+    np.testing.assert_allclose(of_first_condition[1], trials[0], rtol=1e-5)
+    weights = np.array([0.36, 0.6, 1.0])
+    expected = np.tensordot(weights / weights.sum(), trials, 1)
+    np.testing.assert_allclose(of_first_condition[3], expected, rtol=1e-4, atol=1e-6)
 
 
 def test_the_causal_filter_sees_no_later_bin_and_keeps_the_mean() -> None:
@@ -179,7 +193,7 @@ def test_short_memory_cuts_trials_the_same_for_any_number_of_threads(caplog: pyt
 def gradients(**changes: Any) -> Any:
     """Gradient of one loop, before any update."""
     fit: GradientFit = start(**{"trials": 2, **changes})
-    return np.concatenate([fit._gradient(fit._measure(condition, 0)) for condition in range(2)]).astype(np.float64)
+    return np.concatenate([fit._gradient(fit._task(condition, 0))[0] for condition in range(2)]).astype(np.float64)
 
 
 @pytest.mark.parametrize("surrogate", [{"height": 0.3, "width": 1.0}, {"kind": "arctan", "height": 1.0, "width": 0.2}])
@@ -200,9 +214,9 @@ def test_gradients_that_are_not_finite_are_traced_to_their_step(monkeypatch: pyt
     """A learning signal of 1e38 in the 13th bin of the second condition overflows there, on the way back."""
     signal = GradientFit._signal
 
-    def poisoned(self: GradientFit, counts: Any, smooth_hz: Any, target_hz: Any) -> Any:
-        values = signal(self, counts, smooth_hz, target_hz)
-        if target_hz is self._target_hz[1] or np.array_equal(target_hz, self._target_hz[1]):
+    def poisoned(self: GradientFit, mean: Any, condition: int) -> Any:
+        values = signal(self, mean, condition)
+        if condition == 1:
             values[12, self._problem.simulator.network.trained[5]] = 1e38
         return values
 

@@ -1,0 +1,46 @@
+"""Gradients of weights without most of what all inputs of a neuron have in common."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.networks.network import Network
+
+Gradients = NDArray[np.float32]
+
+
+class CommonMode:
+    """Shortens the part of a gradient that only moves a neuron's mean input.
+
+    All inputs of a neuron are active all the time, so a change of all weights together moves its rate as much as some hundred
+    single weights do, and its time course not at all. Along this direction the loss is steeper by about the number of inputs: it
+    bounds the learning rate, and the others, in which a time course is learned, wait. So the gradient g of a neuron's weights
+    from E, from I or from feed-forward inputs becomes ``g - (1 - share) rates (rates . g) / (rates . rates)``, with the mean
+    rates of the inputs. It still leads downhill, since it is the gradient by other coordinates.
+
+    Parameters
+    ----------
+    network : Network
+    share : float
+        Of that part which is kept; 1: the gradient stays as it is.
+
+    """
+
+    def __init__(self, network: Network, share: float) -> None:
+        self._share, self._n_exc = share, network.n_plastic_exc
+        self._pre_hz = network.untrained_rate_hz[network.plastic_pre].astype(np.float64)
+        self._ff_hz = network.ff_rate_hz.mean(axis=1, dtype=np.float64)[:, None, :]
+
+    def __call__(self, plastic: Gradients, feed_forward: Gradients) -> tuple[Gradients, Gradients]:
+        """Change gradients by plastic (trained, input) and by feed-forward weights (condition, trained, ff)."""
+        if self._share == 1:
+            return plastic, feed_forward
+        parts = [
+            self._shortened(plastic[:, part], self._pre_hz[:, part]) for part in (slice(self._n_exc), slice(self._n_exc, None))
+        ]
+        return np.hstack(parts), self._shortened(feed_forward, self._ff_hz)
+
+    def _shortened(self, gradient: Gradients, rates: NDArray[np.float64]) -> Gradients:
+        """Of the last axis, the inputs."""
+        power = np.maximum((rates * rates).sum(axis=-1, keepdims=True), np.finfo(np.float64).tiny)
+        along = (gradient * rates).sum(axis=-1, keepdims=True) / power
+        return np.asarray(gradient - (1 - self._share) * along * rates, np.float32)
