@@ -20,6 +20,8 @@ from fitrec.neurons.surrogate import surrogate_expression
 
 _WAIT, _SPIKING, _BLOCKED = (stem + MARK for stem in ("wait", "spiking", "blocked"))
 _FLAGS = (_SPIKING, _BLOCKED)
+_CODE = "code" + MARK  # psi and the flags in one value
+_TINY, _REFRACTORY, _HALF_REFRACTORY = (Number(value, Place(0, 0)) for value in (1e-30, -1e30, -1e29))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +112,8 @@ def make_blocks(model: Model, trainable: tuple[str, ...] = (), *, spike_signal: 
     chosen = _rows_with_a_path(entries, len(derivatives.rows), constants.name(ZERO), spike_signal)
     rows = tuple(derivatives.rows[k] for k in chosen)
     entries = {part: _chosen(e, len(derivatives.rows), chosen, columns=part == "state") for part, e in entries.items()}
-    kept = _kept(step, [e for row in entries.values() for e in row])
+    lead = 0 if model.refractory is None else model.refractory.surrogate_lead
+    kept = _kept(step, [e for row in entries.values() for e in row], lead)
     registers = {register: f"a{i}" for i, register in enumerate(kept)}
     recorded = [*outputs, *((f"a{i}", register) for i, register in enumerate(kept))]
     return Blocks(
@@ -230,7 +233,7 @@ def _is_constant(register: str) -> bool:
     return register.startswith("k")
 
 
-def _kept(step: Lowering, entries: Iterable[str]) -> list[str]:
+def _kept(step: Lowering, entries: Iterable[str], lead: int) -> list[str]:
     """Choose registers from which, with the constants, all entries follow: the fewest of three sets.
 
     The entries themselves, up to what one varying value and constants give; the same with choices between cases opened; or the
@@ -255,11 +258,33 @@ def _kept(step: Lowering, entries: Iterable[str]) -> list[str]:
         sorted(set().union(*(roots(e, *how) for e in wanted)), key=_order)
         for how in ((True, False), (False, False), (True, True))
     ]
-    best = min(candidates, key=lambda kept: len(kept) - flags.issubset(kept))
+    coded = {step.registers[PSI], *flags}
+    code = _one_for_all(step) if lead == 0 else None  # else psi returns while the neuron is refractory
+
+    def values(kept: list[str]) -> int:
+        return len(kept) - (len(coded) - 1 if code and coded.issubset(kept) else len(flags) == 2 and flags.issubset(kept))
+
+    best = min(candidates, key=values)
+    if code and coded.issubset(best):
+        return [code, *(r for r in best if r not in coded)]
     if len(flags) == 2 and flags.issubset(best):  # one value says both: 1 where it spiked, -1 where it was refractory
         mode = step.emit("sub", *(step.registers[f] for f in _FLAGS))
         return [mode, *(r for r in best if r not in flags)]
     return best
+
+
+def _one_for_all(step: Lowering) -> str:
+    """Return a register that holds psi and the flags in one value.
+
+    Where the neuron is silent it is psi; where it spiked ``-(psi + tiny)``, the tiny number, which no sum notices, for the sake
+    of psi = 0; where it was refractory, and so psi is 0, a number that psi never has.
+    """
+    marked = step.emit("neg", step.emit("add", step.registers[PSI], step.constants.name(_TINY)))
+    code = step.emit("select", step.registers[_SPIKING], marked, step.registers[PSI])
+    if _BLOCKED in step.registers:
+        code = step.emit("select", step.registers[_BLOCKED], step.constants.name(_REFRACTORY), code)
+    step.registers[_CODE] = code
+    return code
 
 
 def _order(register: str) -> tuple[str, int]:
@@ -286,11 +311,25 @@ class _Replay:
     def __init__(self, step: Lowering, kept: dict[str, str], constants: Constants, prefix: str) -> None:
         self.sources, self.known = _sources(step), dict(kept)
         self.code = Lowering(constants, {}, prefix)
+        code = step.registers.get(_CODE, "")
+        if code in kept:
+            self._decode(step, kept[code])
         mode = step.find("sub", *(step.registers.get(f, "") for f in _FLAGS))
         if mode in kept:
             zero = constants.name(ZERO)
             self.known[step.registers[_SPIKING]] = self.code.emit("gt", kept[mode], zero)
             self.known[step.registers[_BLOCKED]] = self.code.emit("gt", zero, kept[mode])
+
+    def _decode(self, step: Lowering, code: str) -> None:
+        """Take apart what `_one_for_all` put together."""
+        zero = self.code.constants.name(ZERO)
+        spiking, psi = self.code.emit("gt", zero, code), self.code.emit("abs", code)
+        if _BLOCKED in step.registers:
+            blocked = self.code.emit("gt", self.code.constants.name(_HALF_REFRACTORY), code)
+            self.known[step.registers[_BLOCKED]] = blocked
+            spiking = self.code.emit("sub", spiking, blocked)
+            psi = self.code.emit("select", blocked, zero, psi)
+        self.known |= {step.registers[_SPIKING]: spiking, step.registers[PSI]: psi}
 
     def value(self, register: str) -> str:
         """Return the register here that holds what `register` held in the step."""

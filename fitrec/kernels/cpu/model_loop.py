@@ -4,6 +4,10 @@ import numpy as np
 from numba import njit
 
 from fitrec.kernels.cpu.math import fma
+from fitrec.kernels.cpu.simd import prefetch
+
+LINE = 16  # four-byte numbers in a cache line
+AHEAD = 512  # synapses of a row that are asked for before their spike's turn
 
 
 @njit(nogil=True, cache=True)
@@ -21,9 +25,22 @@ def deliver_plastic(target, weight, one, buffers):
 
 
 @njit(nogil=True, cache=True)
+def ask_for(target, values, indptr, source):
+    """Have the synapses of a source, the next one, brought into the cache."""
+    begin = indptr[source]
+    for k in range(begin, min(indptr[source + 1], begin + AHEAD), LINE):
+        prefetch(target, k)
+        prefetch(values, k)
+
+
+@njit(nogil=True, cache=True)
 def deliver_events(source, wiring, one, buffers):
     """Add the weights of the synapses of some sources."""
-    for i in source:
+    for s in range(source.shape[0]):
+        i = source[s]
+        if s + 1 < source.shape[0]:
+            ask_for(wiring.static_target, wiring.static_fixed, wiring.static_indptr, source[s + 1])
+            ask_for(wiring.plastic_target, wiring.plastic_weight, wiring.plastic_indptr, source[s + 1])
         row = slice(wiring.static_indptr[i], wiring.static_indptr[i + 1])
         deliver_static(wiring.static_target[row], wiring.static_fixed[row], buffers)
         row = slice(wiring.plastic_indptr[i], wiring.plastic_indptr[i + 1])
@@ -54,7 +71,10 @@ def gather(gradient, arriving, target):
 @njit(nogil=True, cache=True)
 def add_gradient(gradient, arriving, source, wiring, first, last):
     """Add what a step's arriving spikes are worth, for sources from `first` to `last`."""
-    for i in source:
+    for s in range(source.shape[0]):
+        i = source[s]
+        if s + 1 < source.shape[0]:
+            ask_for(wiring.plastic_target, gradient, wiring.plastic_indptr, source[s + 1])
         if first <= i < last:
             row = slice(wiring.plastic_indptr[i], wiring.plastic_indptr[i + 1])
             gather(gradient[row], arriving, wiring.plastic_target[row])

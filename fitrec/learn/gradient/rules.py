@@ -281,7 +281,7 @@ class LocalAdjoint(_Backward):
         cuts = np.linspace(0, width // WIDTH, self.threads + 1).astype(np.int64) * WIDTH
         sources = np.zeros(self.threads + 1, np.int64) if gradient is None else self._source_cuts(self.threads)
         team, sums = np.zeros(WIDTH, np.int64), self._sums()
-        arriving = np.zeros((2, CHUNK, ports * width), dtype)
+        arriving = np.empty((2, CHUNK if self.threads > 1 else 1, ports * width), dtype)
         plastic = np.zeros(0, dtype) if gradient is None else gradient.plastic
         rows, wiring = self.row_numbers(signals.rows), net.wiring(weights)
         states = self.padded(signals.states) if signals.rows else np.zeros((0, 0), dtype)

@@ -84,7 +84,7 @@ def go_back(
         Derivative of the loss by the spikes of each step; row t // spike_every is step t's. May have no rows.
     adjoints, filters
         (row * padded,) and (align_pre port * padded,): what comes from the time after the window, on return from its steps.
-    arriving : (2, CHUNK, port * padded)
+    arriving : (2, CHUNK or, for one thread, 1, port * padded)
         Scratch: derivative of the loss by what arrives in a step.
     gradient : (plastic synapse,)
         Added to, in an order of its own for each synapse: latest step first.
@@ -99,10 +99,11 @@ def go_back(
     width = parameters.width
     parts = sources.shape[0] - 1
     begin, end = neurons[part], neurons[part + 1]
-    chunks = (n_steps + CHUNK - 1) // CHUNK
+    chunk = arriving.shape[1]  # one step suffices a single thread, which waits for no other, and stays in the cache
+    chunks = (n_steps + chunk - 1) // chunk
     for c in range(chunks):
-        low = (chunks - 1 - c) * CHUNK
-        high = min(low + CHUNK, n_steps)
+        low = (chunks - 1 - c) * chunk
+        high = min(low + chunk, n_steps)
         kept = arriving[c % 2]
         for t in range(high - 1, low - 1, -1):
             if signal.shape[0] > 0 and (t + 1) % every == 0:
