@@ -56,6 +56,7 @@ class Drive:
 
 
 _EPROP = Drive((450.0,), (5.0,))
+_LIF = Drive((1.3,), (1.0, 3.0), dt_ms=0.5, changed={"t_ref": 1.0})
 _GIF = Drive((6.0,), (1.0,))
 DRIVES = {
     "alif": Drive((1.3,), (0.4,)),
@@ -63,7 +64,8 @@ DRIVES = {
     "everything": Drive((1.8, 0.1), (0.3, 0.05, 0.1)),
     "gif": _GIF,
     "gif_coba": Drive((15.0,), (0.3, 0.2), positive=True),
-    "lif": Drive((1.3,), (1.0, 3.0), dt_ms=0.5, changed={"t_ref": 1.0}),
+    "lif": _LIF,
+    "lif_exact": _LIF,
     "lif_psc_delta": Drive((19.0,), (4.0,)),
     "lif_psc_delta_adapt": Drive((24.0,), (4.0,)),
     "lif_psc_exp": Drive((19.0,), (6.0,)),

@@ -119,7 +119,6 @@ def make_blocks(model: Model, trainable: tuple[str, ...] = (), *, spike_signal: 
     return Blocks(
         derivatives=derivatives,
         rows=rows,
-        constants=tuple(constants.expressions),
         step=Code(instructions=tuple(step.instructions[:n_step]), outputs=tuple(outputs)),
         recorded_step=_used(step, recorded),
         adjoint=_adjoint(derivatives, len(rows), step, entries, registers, constants),
@@ -127,6 +126,7 @@ def make_blocks(model: Model, trainable: tuple[str, ...] = (), *, spike_signal: 
             _trace(derivatives, len(rows), step, entries, registers, constants, p) for p in range(len(derivatives.ports))
         ),
         kept=len(kept),
+        constants=tuple(constants.expressions),  # last: the codes above add to them
         uses_last_spike=derivatives.program.uses_last_spike,
         refractory=model.refractory is not None,
         filtered=tuple(i for i, port in enumerate(model.ports) if port.tau),
