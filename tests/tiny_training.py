@@ -25,6 +25,13 @@ LEAST_SQUARES: dict[str, dict[str, Any]] = {
 GRADIENT = {"loops": 4, "trials": 3, "evaluate_every": 2}
 GRADIENT_RULES: dict[str, dict[str, Any]] = {
     "local-adjoint": {"rule": "local-adjoint", "gradient": {**GRADIENT, "dale": "exponential"}},
+    "trained neurons": {
+        "rule": "local-adjoint",
+        "gradient": {
+            **GRADIENT,
+            "trainable": {"tau_m": {"learning_rate": 0.05}, "v_th": {"shared": True, "min": 0.9, "max": 1.1}},
+        },
+    },
     "pp-prop": {"rule": "pp-prop", "gradient": {**GRADIENT, "window_ms": 120.0, "loss": "poisson", "rate_penalty": 0.01}},
     "e-prop-plus": {"rule": "e-prop-plus", "gradient": {**GRADIENT, "learning_rate": 0.01, "optimizer": "sgd"}},
 }

@@ -93,11 +93,20 @@ class SurrogateConfig(Section):
     width: float = Field(1.0, gt=0, description="Width in units of the threshold variable.")
 
 
+class TrainableConfig(Section):
+    """A parameter of the trained neurons that is learned with the weights; a value for each neuron."""
+
+    learning_rate: float = Field(0.01, gt=0, description="Relative to the value it begins with.")
+    min: float | None = Field(None, description="Lower bound, in base units (ms, mV, ...); null: a tenth of a positive value.")
+    max: float | None = Field(None, description="Upper bound; null: ten times a positive value.")
+    shared: bool = Field(False, description="One value for all trained neurons.")
+
+
 class GradientConfig(Section):
     """Rules that follow a gradient through the trials: everything but 'ridge' and 'rls'."""
 
-    loops: int = Field(60, ge=1, description="Updates; each runs trials of all conditions.")
-    trials: int = Field(4, ge=1, description="Trials per condition and update.")
+    loops: int = Field(120, ge=1, description="Updates; each runs trials of all conditions.")
+    trials: int = Field(1, ge=1, description="Trials per condition and update.")
     averaging: float = Field(
         0.7,
         ge=0,
@@ -117,7 +126,7 @@ class GradientConfig(Section):
         description="Of the weights, in units of the mean magnitude of the initial plastic weights; feed-forward weights, which "
         "begin at 0, in units that move a neuron's mean input as much.",
     )
-    beta_1: float = Field(0.5, ge=0, lt=1, description="adam: decay of the mean gradient, per update.")
+    beta_1: float = Field(0.0, ge=0, lt=1, description="adam: decay of the mean gradient, per update; averaging steadies too.")
     beta_2: float = Field(
         0.9,
         ge=0,
@@ -141,6 +150,11 @@ class GradientConfig(Section):
     w_min: float | None = Field(None, description="Lower bound of plastic weights.")
     w_max: float | None = Field(None, description="Upper bound of plastic weights.")
     frozen: list[Literal["exc", "inh", "feed_forward"]] = Field([], description="Plastic projections that are not learned.")
+    trainable: dict[str, TrainableConfig] = Field(
+        {},
+        description="Parameters of the trained neurons to learn as well, by name, such as 'tau_m: {learning_rate: 0.01}'; for "
+        "local-adjoint, e-prop and bptt.",
+    )
     rate_penalty: float = Field(
         0.0, ge=0, description="Strength (per Hz^2) of a pull of every neuron's mean rate to rate_target_hz. 0: none."
     )

@@ -18,8 +18,14 @@ class Weights:
         Weights of the plastic inputs, in the order of ``Network.plastic_pre``, shared by all conditions.
     feed_forward : (condition, trained, ff) float32
         Weights of the feed-forward Poisson inputs, separate for each condition.
+    parameter_names : list of str or None
+        Parameters of the neurons that were trained as well.
+    parameters : (parameter, trained) float32 or None
+        Their values in the trained neurons, in the base units of the neuron model; the other neurons keep the network's.
 
     """
 
     plastic: NDArray[np.float32] = array("trained", "input", units="threshold ms")
     feed_forward: NDArray[np.float32] = array("condition", "trained", "ff", units="threshold ms")
+    parameter_names: list[str] | None = None
+    parameters: NDArray[np.float32] | None = array("parameter", "trained", default=None)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fitrec.errors import NetworkError
+from fitrec.errors import ModelError, NetworkError
 from fitrec.kernels.cpu import lif, philox
 from fitrec.kernels.cpu.feed_forward import feed_forward_events
 from fitrec.kernels.cpu.model_state import Events
@@ -19,6 +19,7 @@ from fitrec.neurons.compile import CompiledModel, compile_model
 from fitrec.neurons.load import library_model, with_parameters
 from fitrec.neurons.model import Model, Surrogate
 from fitrec.neurons.observation import observe_rate
+from fitrec.neurons.source import suggestion
 from fitrec.simulate.inputs import condition_inputs
 from fitrec.simulate.model_network import ModelNetwork, Recording, Trial
 from fitrec.simulate.record import TrialRecord
@@ -45,6 +46,8 @@ class ModelTrials:
     network : Network
     trainable : tuple of str
         Parameters of the neurons to differentiate by.
+    per_neuron : tuple of str
+        Further parameters that may differ between neurons.
     spike_signal : bool
         Whether derivatives by spikes are wanted.
     surrogate : Surrogate, optional
@@ -59,6 +62,7 @@ class ModelTrials:
         network: Network,
         *,
         trainable: tuple[str, ...] = (),
+        per_neuron: tuple[str, ...] = (),
         spike_signal: bool = False,
         surrogate: Surrogate | None = None,
         observed_ms: float | None = None,
@@ -75,8 +79,9 @@ class ModelTrials:
         if observed_ms is not None:
             model = observe_rate(model, observed_ms)
         self.compiled: CompiledModel = compile_model(
-            model, per_neuron=tuple(changed), trainable=trainable, spike_signal=spike_signal
+            model, per_neuron=(*changed, *per_neuron), trainable=trainable, spike_signal=spike_signal
         )
+        self._changed, self._names = changed, {p.name for p in model.parameters}
         self._ports = _port_numbers(network, model)
         self._n_ff = network.n_feed_forward
         self.model_network = ModelNetwork(
@@ -92,6 +97,33 @@ class ModelTrials:
         self._conditions: dict[int, _Condition] = {}
         self._lock = Lock()
         self._constant = self._currents(np.zeros((1, network.n_neurons), F))
+
+    def values(self, parameter: str) -> NDArray[np.float64]:
+        """(neuron,): values of a parameter in the untrained network.
+
+        Raises
+        ------
+        ModelError
+            If there is no such parameter.
+
+        """
+        model = self.compiled.model
+        if parameter not in self._names:
+            raise ModelError(
+                f"there is no parameter {parameter!r}{suggestion(parameter, sorted(self._names))}", source=model.name
+            )
+        value = next(p.value for p in model.parameters if p.name == parameter)
+        return np.array(np.broadcast_to(self._changed.get(parameter, value), self.network.n_neurons), np.float64)
+
+    def adopt(self, weights: Weights) -> None:
+        """Give the trained neurons the parameters that were trained with these weights."""
+        if weights.parameters is None:
+            return
+        changed: dict[str, NDArray[np.float64]] = dict(self._changed)
+        for name, trained in zip(weights.parameter_names or [], weights.parameters, strict=True):
+            changed[name] = self.values(name)
+            changed[name][self.network.trained] = trained
+        self.model_network.change(changed)
 
     def flat_weights(self, weights: Weights, condition: int) -> NDArray[np.float32]:
         """Plastic and the condition's feed-forward weights in the order of the compiled network's synapses."""

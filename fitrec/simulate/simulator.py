@@ -42,6 +42,8 @@ class Simulator:
         self._wiring = NetworkWiring(network)
         self._inputs: dict[int, lif.Inputs] = {}
         self._model = None if network.model is None else ModelTrials(network)
+        self._trained: ModelTrials | None = None
+        self._trained_names: tuple[str, ...] = ()
 
     def wiring(
         self, weights: Weights, condition: int, threads: int = 1, learned: NDArray[np.float32] | None = None
@@ -144,8 +146,8 @@ class Simulator:
             If the device has too little memory for a trial.
 
         """
-        if self._model is not None:
-            model = self._model
+        model = self._model_of(weights)
+        if model is not None:
             return thread_map(
                 lambda trial: function(model.record(weights, condition, trial, chunk_steps=chunk_steps, spikes=spikes)),
                 trials,
@@ -166,6 +168,17 @@ class Simulator:
         options = self._options(chunk_steps, own, forced, traces=traces, spikes=spikes)
         setting = self.device_setting(condition, chunk_steps)
         return [function(record) for record in self._batches.run(setting, wiring, np.fromiter(trials, np.int64), options)]
+
+    def _model_of(self, weights: Weights) -> ModelTrials | None:
+        """Compiled neurons, where the network has a model of its own or parameters were trained; None for the kernels above."""
+        names = tuple(weights.parameter_names or ())
+        if names:
+            if names != self._trained_names:
+                self._trained, self._trained_names = ModelTrials(self.network, per_neuron=names), names
+            assert self._trained is not None
+            self._trained.adopt(weights)
+            return self._trained
+        return self._model
 
     def device_batches(
         self,

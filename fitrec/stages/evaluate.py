@@ -207,6 +207,12 @@ def run(
             "recorded": counted_summary(activity.pair_r_recorded),
         },
         "n_plastic_exc": net.n_plastic_exc,
+        "trained_parameters": None
+        if weights.parameters is None
+        else {
+            name: summary(values.astype(np.float64))
+            for name, values in zip(weights.parameter_names or [], weights.parameters, strict=True)
+        },
         "weights": weight_statistics(net.plastic_weight, weights.plastic, net.n_plastic_exc),
         "evaluate_seconds": time.perf_counter() - started,
         "evaluate_peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,

@@ -10,6 +10,7 @@ from fitrec.config.train import GradientConfig
 from fitrec.errors import TrainingError
 from fitrec.learn.gradient.fit import FitOptions, GradientFit
 from fitrec.learn.gradient.losses import FiringRate, MeanSquared, PoissonCounts
+from fitrec.learn.gradient.neuron_parameters import Trainable
 from fitrec.learn.gradient.online import OnlineFit
 from fitrec.learn.gradient.optimisers import Settings
 from fitrec.learn.gradient.rules import Bptt, LocalAdjoint, PpProp, Rule
@@ -57,6 +58,7 @@ def make_gradient_fit(problem: Problem, rule: str, config: GradientConfig) -> Fi
         "feed_forward": network.n_feed_forward,
     }
     _require_something_to_learn(inputs, config)
+    require_trainable(rule, config)
     if network.model is not None:
         model, _ = network_model(network)
         require_paths(model, network.model["ports"], inputs, config)
@@ -67,6 +69,7 @@ def make_gradient_fit(problem: Problem, rule: str, config: GradientConfig) -> Fi
     trials = ModelTrials(
         network,
         spike_signal=not online,
+        trainable=tuple(config.trainable),
         surrogate=_surrogate(config),
         observed_ms=config.readout_ms if online else None,
     )
@@ -80,6 +83,10 @@ def make_gradient_fit(problem: Problem, rule: str, config: GradientConfig) -> Fi
         regularisation=FiringRate(strength=config.rate_penalty, target_hz=config.rate_target_hz) if config.rate_penalty else None,
         optimiser=_optimiser(config, updates),
         common_mode=config.common_mode,
+        trainable=tuple(
+            Trainable(name=name, learning_rate=t.learning_rate, low=t.min, high=t.max, shared=t.shared)
+            for name, t in config.trainable.items()
+        ),
         dale=config.dale,
         bounds=(-np.inf if config.w_min is None else config.w_min, np.inf if config.w_max is None else config.w_max),
         frozen=tuple(config.frozen),
@@ -228,6 +235,21 @@ def require_paths(model: Model, ports: dict[str, str], inputs: dict[str, int], c
                 f"or only through detach(...)); {works}: change the model or network.model.port_plastic, or leave the "
                 f"projection alone with train.gradient.frozen: [{projection}]"
             )
+
+
+def require_trainable(rule: str, config: GradientConfig) -> None:
+    """Refuse parameters to be learned by a rule that has no gradient for them.
+
+    Raises
+    ------
+    TrainingError
+
+    """
+    if config.trainable and rule not in GO_BACK:
+        raise TrainingError(
+            f"train.gradient.trainable names {', '.join(config.trainable)}, but {rule} has no gradient for them; "
+            f"use {' or '.join(GO_BACK)}, or leave it empty"
+        )
 
 
 def _require_something_to_learn(inputs: dict[str, int], config: GradientConfig) -> None:

@@ -91,6 +91,8 @@ def _checkpoint(training: Training, identity: dict[str, str], settings: dict[str
     best = training.best_correlation
     values = {"curve": training.curve, "seconds": training.seconds, "best_correlation": best if np.isfinite(best) else None}
     weights = {"best.plastic": training.best.plastic, "best.feed_forward": training.best.feed_forward}
+    if training.best.parameters is not None:
+        weights["best.parameters"] = training.best.parameters
     state = {f"rule.{name}": array for name, array in training.rule.state().items()}
     return Checkpoint(loops=len(training.curve), identity=identity, settings=settings, values=values, arrays={**weights, **state})
 
@@ -98,6 +100,11 @@ def _checkpoint(training: Training, identity: dict[str, str], settings: dict[str
 def _restore(training: Training, checkpoint: Checkpoint) -> None:
     arrays, values = checkpoint.arrays, checkpoint.values
     training.rule.restore({name.removeprefix("rule."): array for name, array in arrays.items() if name.startswith("rule.")})
-    training.best = Weights(plastic=arrays["best.plastic"], feed_forward=arrays["best.feed_forward"])
+    training.best = Weights(
+        plastic=arrays["best.plastic"],
+        feed_forward=arrays["best.feed_forward"],
+        parameter_names=training.best.parameter_names,
+        parameters=arrays.get("best.parameters"),
+    )
     training.best_correlation = float("-inf") if values["best_correlation"] is None else values["best_correlation"]
     training.curve, training.seconds = values["curve"], values["seconds"]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fitrec.errors import TrainingError
 from fitrec.learn.gradient.learned import LearnedWeights
 from fitrec.learn.gradient.losses import FiringRate
+from fitrec.learn.gradient.neuron_parameters import Trainable
 from fitrec.learn.gradient.optimisers import Settings
 from fitrec.learn.gradient.rules import Rule
 from fitrec.learn.gradient.windows import Start, TrialGradient, Windows, first_bad_step
@@ -41,6 +42,8 @@ class FitOptions:
     optimiser : Settings
     common_mode : float
         Share of what only moves a neuron's mean input (`fitrec.learn.gradient.common_mode`).
+    trainable : tuple of Trainable
+        Parameters of the neurons that are learned, for which the trials' model was compiled.
     dale : str
     bounds : (float, float)
         Of the plastic weights.
@@ -64,6 +67,7 @@ class FitOptions:
     regularisation: FiringRate | None
     optimiser: Settings
     common_mode: float
+    trainable: tuple[Trainable, ...]
     dale: Any
     bounds: tuple[float, float]
     frozen: tuple[str, ...]
@@ -100,7 +104,7 @@ class GradientFit:
         if options.readout_ms is not None:
             self._smoothing = causal_filter(problem.rate_hz.shape[1], problem.bin_s * 1e3, options.readout_ms)
             self._target_hz = self._smoothing @ problem.rate_hz
-        self._weights = LearnedWeights(problem, options)
+        self._weights = LearnedWeights(problem, trials, options)
         n_conditions, n_bins, _ = problem.rate_hz.shape
         self._mean = np.zeros((n_conditions, n_bins, problem.simulator.network.n_neurons), np.float32)  # spikes per trial
         self._summed = 0.0  # weights of the loops in it
@@ -118,20 +122,23 @@ class GradientFit:
         problem, o = self._problem, self._options
         network = problem.simulator.network
         n_conditions = network.n_conditions
+        self._trials.adopt(self.weights)
         plastic = np.zeros(self.weights.plastic.shape, np.float64)
+        parameters = np.zeros((len(o.trainable), network.n_neurons), np.float64)
         feed_forward = np.zeros(self.weights.feed_forward.shape, np.float32)
         rates, counted = [], np.zeros_like(self._mean)
         for condition in range(n_conditions):
-            gradient, counts = self._gradient(self._task(condition, index))
+            gradient, by_parameter, counts = self._gradient(self._task(condition, index))
             by_plastic, by_ff = self._trials.unflatten(gradient)
             plastic += by_plastic
+            parameters += by_parameter
             feed_forward[condition] = by_ff
             counted[condition] = counts / o.trials
             mean_hz = counted[condition].mean(axis=0) / problem.bin_s
             rates.append((float(mean_hz[: network.n_exc].mean()), float(mean_hz[network.n_exc :].mean())))
             problem.progress(condition, rates[-1], counted[condition][:, network.trained].astype(np.float64) / problem.bin_s)
         try:
-            self._weights.step(plastic.astype(np.float32), feed_forward, index)
+            self._weights.step(plastic.astype(np.float32), feed_forward, parameters.astype(np.float32), index)
         except TrainingError as error:
             raise TrainingError(f"{error}{self._origin(index)}") from None
         self._mean = np.float32(o.averaging) * self._mean + np.float32(1 - o.averaging) * counted
@@ -185,16 +192,18 @@ class GradientFit:
 
         return np.asarray(np.sum(thread_map(run, starts, self._problem.threads), axis=0, dtype=np.int64))
 
-    def _gradient(self, task: _Task) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Gradient by the condition's weights, and spikes (bin, neuron): sums over the trials, in their order."""
+    def _gradient(self, task: _Task) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.int64]]:
+        """Gradients by the condition's weights and by (parameter, neuron), and spikes (bin, neuron): sums over the trials."""
         total = np.zeros(len(task.flat), np.float32)
+        parameters = np.zeros((len(self._options.trainable), self._problem.simulator.network.n_neurons))
         counts: list[NDArray[np.uint16]] = []
         for first in range(0, len(task.starts), len(self._workers)):
             some = list(zip(self._workers, task.starts[first : first + len(self._workers)], strict=False))
             for part, spikes in thread_map(lambda item: item[0](task.flat, item[1], task.signal), some, self._problem.threads):
                 total += part.plastic
+                parameters += part.parameters
                 counts.append(spikes)
-        return total, np.sum(counts, axis=0, dtype=np.int64)
+        return total, parameters, np.sum(counts, axis=0, dtype=np.int64)
 
     def _origin(self, index: int) -> str:
         """Say in which trial and step a gradient that is not finite became so, and what to do about it."""
@@ -204,7 +213,8 @@ class GradientFit:
             for start in task.starts:
 
                 def gradient(steps: tuple[int, int] | None = None, task: _Task = task, start: Start = start) -> NDArray[Any]:
-                    return worker(task.flat, start, task.signal, steps)[0].plastic
+                    found = worker(task.flat, start, task.signal, steps)[0]
+                    return np.concatenate((found.plastic, found.parameters.reshape(-1)))
 
                 if np.isfinite(gradient()).all():
                     continue

@@ -1,4 +1,4 @@
-"""The weights that a gradient fit learns, with their optimiser."""
+"""The weights and parameters that a gradient fit learns, with their optimiser."""
 
 from typing import TYPE_CHECKING
 
@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 from fitrec.errors import TrainingError
 from fitrec.learn.gradient.common_mode import CommonMode
 from fitrec.learn.gradient.constraints import Limits, Parameter
+from fitrec.learn.gradient.neuron_parameters import NeuronParameters
 from fitrec.learn.gradient.optimisers import Optimiser
 from fitrec.learn.rule import Arrays, Problem
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
+from fitrec.simulate.model_trials import ModelTrials
 
 if TYPE_CHECKING:
     from fitrec.learn.gradient.fit import FitOptions
@@ -20,9 +22,9 @@ _EXC, _INH, _FF = "plastic E weights", "plastic I weights", "feed-forward weight
 
 
 class LearnedWeights:
-    """Plastic weights, E and I inputs apart, and feed-forward weights."""
+    """Plastic weights, E and I inputs apart, feed-forward weights, and parameters of the trained neurons."""
 
-    def __init__(self, problem: Problem, options: "FitOptions") -> None:
+    def __init__(self, problem: Problem, trials: ModelTrials, options: "FitOptions") -> None:
         network, o = problem.simulator.network, options
         n_conditions, _, n_trained = problem.rate_hz.shape
         self._n_exc, n_ff = network.n_plastic_exc, network.n_feed_forward
@@ -46,11 +48,15 @@ class LearnedWeights:
             ),
         ]
         self._common_mode = CommonMode(network, o.common_mode)
+        self._neurons = NeuronParameters(o.trainable, trials, o.optimiser.learning_rate)
+        parameters += self._neurons.parameters
         self._optimiser = Optimiser(parameters, o.optimiser, threads=problem.threads)
         self.current = self._joined()
 
-    def step(self, plastic: NDArray[np.float32], feed_forward: NDArray[np.float32], loop: int) -> None:
-        """Change the weights by their gradients, (trained, input) and (condition, trained, ff).
+    def step(
+        self, plastic: NDArray[np.float32], feed_forward: NDArray[np.float32], by_parameter: NDArray[np.float32], loop: int
+    ) -> None:
+        """Change everything by gradients: (trained, input), (condition, trained, ff), and (parameter, neuron).
 
         Raises
         ------
@@ -63,6 +69,7 @@ class LearnedWeights:
             _EXC: plastic[:, : self._n_exc].flatten(),
             _INH: plastic[:, self._n_exc :].flatten(),
             _FF: feed_forward.flatten(),
+            **self._neurons.gradients(by_parameter),
         }
         try:
             self._optimiser.step(gradients)
@@ -73,13 +80,20 @@ class LearnedWeights:
     def _joined(self) -> Weights:
         n_trained = self._shape[1]
         plastic = np.hstack((self._exc.reshape(n_trained, -1), self._inh.reshape(n_trained, -1)))
-        return Weights(plastic=plastic, feed_forward=self._feed_forward.reshape(self._shape).copy())
+        return Weights(
+            plastic=plastic,
+            feed_forward=self._feed_forward.reshape(self._shape).copy(),
+            parameter_names=self._neurons.names,
+            parameters=self._neurons.values,
+        )
 
     def state(self) -> Arrays:
         """Return weights and the state of the optimiser."""
+        parameters = self.current.parameters
         return {
             "plastic": self.current.plastic,
             "feed_forward": self.current.feed_forward,
+            **({} if parameters is None else {"parameters": parameters}),
             **{f"optimiser/{name}": values for name, values in self._optimiser.state().items()},
         }
 
@@ -88,6 +102,8 @@ class LearnedWeights:
         self._exc[:] = state["plastic"][:, : self._n_exc].reshape(-1)
         self._inh[:] = state["plastic"][:, self._n_exc :].reshape(-1)
         self._feed_forward[:] = state["feed_forward"].reshape(-1)
+        if "parameters" in state:
+            self._neurons.restore(state["parameters"])
         self.current = self._joined()
         prefix = "optimiser/"
         self._optimiser.restore({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})

@@ -39,7 +39,7 @@ class OnlineFit:
         self._rule = DRtrl(
             trials.model_network, cutoff_steps=round(cutoff_ms / problem.simulator.network.dt_ms), threads=problem.threads or 1
         )
-        self._weights = LearnedWeights(problem, options)
+        self._weights = LearnedWeights(problem, trials, options)
 
     @property
     def weights(self) -> Weights:
@@ -80,7 +80,7 @@ class OnlineFit:
             gradient = self._rule.new_gradient()
             self._rule.add(flat, part, Signals(rows=(RATE,), every=steps, states=signal), gradient)
             by_plastic, feed_forward[condition] = self._trials.unflatten(gradient.plastic)
-            self._weights.step(by_plastic, feed_forward, index)
+            self._weights.step(by_plastic, feed_forward, gradient.parameters, index)
             flat = self._trials.flat_weights(self.weights, condition)
         return counts
 

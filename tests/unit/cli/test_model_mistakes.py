@@ -119,3 +119,24 @@ def test_checks_of_the_balanced_state_leave_other_neurons_alone(tmp_path: Path) 
     silent = {"balanced": {**NETWORK["balanced"], "drive_exc": 0.0, "drive_inh": 0.0}}
     checks = {f["check"] for f in findings(write(tmp_path, network=silent))}
     assert not checks & {"something_drives", "balanced_state", "window_against_time_constants"}
+
+
+def test_parameters_that_cannot_be_learned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = sentence(write(tmp_path, trainable={"t_ref": {}}), capsys)
+    assert "names 't_ref', by which the step of the model 'my_neuron' has no derivative; it has by tau_m, " in text
+    text = sentence(write(tmp_path, rule="pp-prop", trainable={"tau_m": {}}), capsys)
+    assert "names tau_m, but pp-prop has no gradient for them; use local-adjoint or e-prop or bptt" in text
+    text = sentence(write(tmp_path, network={"model": None}, trainable={"sigma": {}}), capsys)
+    assert "names 'sigma', by which the step of the model 'lif' has no derivative" in text
+
+
+def test_a_window_longer_than_memory_allows(tmp_path: Path) -> None:
+    """Known when the network is there: told by the stage, in one sentence, before anything is written."""
+    config = write(tmp_path, window_ms=900.0, memory_gb=0.001)
+    main = run.main
+    status = exit_status(lambda: main([str(config), "--out", str(tmp_path / "out"), "--device", "cpu"], standalone_mode=False))
+    assert status == 2
+    log = (tmp_path / "out" / "logs" / "tiny.train.log").read_text()
+    last = log.splitlines()[-1]
+    assert re.search(r"Error: train.gradient.window_ms is 900, but 0.001 GB \(memory_gb\) hold the steps of at most \d+ ms", last)
+    assert not (tmp_path / "out" / "tiny" / "fit").exists()

@@ -1,5 +1,6 @@
 """Fits of PSTHs by gradients: every rule runs through the train stage, what must hold does at every loop, and they learn."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 
 from fitrec.config.train import TrainConfig
-from fitrec.errors import TrainingError
+from fitrec.errors import ModelError, TrainingError
 from fitrec.learn.gradient.fit import GradientFit, causal_filter
 from fitrec.learn.gradient.windows import first_bad_step
 from fitrec.learn.rule import mean_correlation
@@ -246,3 +247,63 @@ def test_bptt_that_explodes_says_what_to_do() -> None:
     with pytest.raises(TrainingError, match=r"bptt explodes .*: shorten train\.gradient\.window_ms, or use local-adjoint"):
         tiny_training(rule="bptt", gradient={"loops": 1, "trials": 1}).rule.loop(0)
     tiny_training(rule="bptt", gradient={"loops": 1, "trials": 1, "window_ms": 40.0, "overlap": False}).rule.loop(0)
+
+
+def test_parameters_of_neurons_are_learned_within_bounds_and_evaluated() -> None:
+    """With weights that stay nearly as they are, only time constants and thresholds can follow."""
+    trainable = {"tau_m": {"learning_rate": 0.02, "min": 9.5}, "v_th": {"learning_rate": 0.02, "shared": True, "min": 0.97}}
+    training = tiny_training(
+        rule="local-adjoint",
+        gradient={
+            **GRADIENT,
+            "loops": 8,
+            "trials": 8,
+            "averaging": 0.0,
+            "trainable": trainable,
+            "learning_rate": 1e-6,
+            "surrogate": {"height": 1.0, "width": 1.0},
+        },
+    )
+    rule: Any = training.rule
+    problem = training.problem
+    network = problem.simulator.network
+    lowest = np.inf
+    for index in range(rule.n_loops):
+        rule.loop(index)
+        tau_m, v_th = rule.weights.parameters
+        assert tau_m.min() >= 9.5
+        assert v_th.min() >= np.float32(0.97)
+        assert np.ptp(v_th) == 0
+        assert np.ptp(tau_m) > 0
+        lowest = min(lowest, v_th[0])
+    assert lowest == np.float32(0.97)  # at first they fire too little
+    untrained = np.setdiff1d(np.arange(network.n_neurons), network.trained)
+    assert (rule._trials.values("tau_m")[untrained] == 10).all()
+    # The simulator runs the same neurons; without the parameters, those of the network.
+    rule._trials.adopt(rule.weights)
+
+    def counts(weights: Any) -> Any:
+        return problem.simulator.map_trials(lambda r: r.counts, weights, 0, [2800], chunk_steps=problem.bin_steps, threads=1)[0]
+
+    task = rule._task(0, 100)
+    np.testing.assert_array_equal(counts(rule.weights), rule._count(task.flat, task.starts[:1]))
+    assert (counts(rule.weights) != counts(replace(rule.weights, parameters=None, parameter_names=None))).any()
+
+
+def test_a_shared_value_is_one_value() -> None:
+    moved = []
+    for shared in (False, True):
+        fit = start(trainable={"v_th": {"shared": shared}}, optimizer="sgd", frozen=["exc"], clip_norm=1e-3)
+        fit.loop(0)
+        moved.append(fit.weights.parameters[0] - np.float32(1.0))
+    assert np.ptp(moved[0]) > 0
+    assert np.ptp(moved[1]) == 0
+    assert moved[1][0] != 0
+
+
+def test_rules_without_a_gradient_for_parameters_refuse_them() -> None:
+    for rule in ("pp-prop", "d-rtrl", "e-prop-plus"):
+        with pytest.raises(TrainingError, match=f"names tau_m, but {rule} has no gradient for them; use local-adjoint"):
+            start(rule, trainable={"tau_m": {}})
+    with pytest.raises(ModelError, match="tau_n"):
+        start(trainable={"tau_n": {}})
