@@ -47,6 +47,7 @@ def render(fits: list[Compared]) -> str:
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["svg"] = Markup
     environment.filters["place"] = place
+    environment.filters["prose"] = lambda text: text.replace("'", "\N{RIGHT SINGLE QUOTATION MARK}")
     template = environment.from_string((folder / "comparison.html.j2").read_text(encoding="utf-8"))
     ordered = sorted(fits, key=lambda fit: str(fit.row["recording"]))
     groups = [
