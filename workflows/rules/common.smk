@@ -6,7 +6,13 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from fitrec.config.fits import compared_fits, list_fits, source_files, truth_path, write_configs
+from fitrec.config.fits import (
+    compared_fits,
+    list_fits,
+    source_files,
+    truth_path,
+    write_configs,
+)
 from fitrec.config.hashing import fit_hash, fit_hashes, recording_hashes, training_hash
 from fitrec.config.load import load
 from fitrec.errors import FitrecError

@@ -2,7 +2,9 @@ rule compare:
     input:
         summaries=expand("{fit}/evaluation/summary.json", fit=COMPARED),
     output:
-        table=report("comparison.csv", caption="../report/comparison.rst", category="Comparison"),
+        table=report(
+            "comparison.csv", caption="../report/comparison.rst", category="Comparison"
+        ),
         page="comparison.html",
     log:
         "logs/compare.log",
