@@ -1,6 +1,6 @@
 """Networks small enough for a test, and their counterparts for the reference time loop."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from fitrec.kernels.cpu import lif
 from fitrec.kernels.reference import lif as reference
 from fitrec.networks.balanced import PUBLISHED_FACTORS, StaticProjection, balanced_drive, balanced_projection
 from fitrec.networks.network import Network
+from fitrec.networks.neuron_model import describe_model
 from fitrec.networks.plastic import plastic_inputs
 from fitrec.networks.weights import Weights
 from fitrec.simulate.simulator import Simulator
@@ -90,6 +91,22 @@ def small_network(
         "fi_rate_hz": np.zeros(0),
     }
     return Network(**{**fields, **changes})
+
+
+def with_model(name: str, parameters: dict[str, Any] | None = None, **changes: Any) -> Network:
+    """Return a small network with a model of the library, weights in its unit and sign."""
+    options = dict.fromkeys(("text", "preset", "port_exc", "port_inh", "port_static", "port_plastic", "drive", "scattered"))
+    described = describe_model(name=name, parameters=parameters or {}, scatter=None, dt_ms=0.1, source="the model", **options)
+    network = small_network(**changes)
+    separate = described["ports"]["static_exc"] != described["ports"]["static_inh"]
+    scale = np.abs if separate else np.asarray
+    return replace(
+        network,
+        model=described,
+        drive=np.full(network.n_neurons, 1.8, np.float32),
+        static_weight=scale(network.static_weight * np.float32(0.1)),
+        plastic_weight=scale(network.plastic_weight * np.float32(0.1)),
+    )
 
 
 def static_only(n_exc: int, n_inh: int, k: int, window_ms: float, seed: int = 1, **changes: Any) -> Network:

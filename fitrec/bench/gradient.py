@@ -30,8 +30,18 @@ PRESETS = ("dense-1000", "sparse-10000")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Setup:
-    """A network driven to its rate, and its loss."""
+class Setup:
+    """A network driven to its rate, and its loss.
+
+    Attributes
+    ----------
+    current : what `ModelNetwork.currents` returns, or None
+    rows, every
+        States that the loss depends on, and how often.
+    learn : callable
+        Makes the learning signals of a trial.
+
+    """
 
     net: ModelNetwork
     inputs: Events
@@ -85,11 +95,12 @@ def run(
         If the rate cannot be reached.
 
     """
-    setup = _setup(neurons, synapses, rate_hz, steps, rule, model, every, seed) if preset is None else _preset(preset)
+    given = (neurons, synapses, rate_hz, steps, rule, model, every, seed)
+    setup = make_setup(*given) if preset is None else preset_setup(preset)
     net, steps = setup.net, len(setup.inputs.indptr) - 1
     weights = net.plastic.weight.copy()
     optimiser = Optimiser([Parameter("synapses", weights, Limits(dale="clip"))], Settings(learning_rate=1e-30), threads=threads)
-    made = _rule(rule, net, threads)
+    made = make_rule(rule, net, threads)
     tape, gradient = net.new_tape(steps), made.new_gradient()
     recording = Recording(tape=True, rows=setup.rows, every=setup.every)
     options: dict[str, Any] = {"current": setup.current}
@@ -112,8 +123,20 @@ def run(
         if repeat:
             for name, duration in zip(seconds, np.diff(marks), strict=True):
                 seconds[name].append(float(duration))
-    ms = {name: 1e3 * float(np.median(values)) / steps for name, values in seconds.items()}
     kept = sum(array.nbytes for array in (net.plastic.target, weights, gradient.plastic, optimiser.state()["moments/synapses"]))
+    return {
+        **figures(rule, setup, preset, seconds, trial),
+        "bytes_per_synapse": (kept + net.plastic.indptr.nbytes) / net.plastic.n,
+        "gradient_sha256": hashlib.sha256(gradient.plastic.tobytes()).hexdigest(),
+        "clock": "processor time" if threads == 1 else "wall",
+        "repeats": REPEATS,
+    }
+
+
+def figures(rule: str, setup: Setup, preset: str | None, seconds: dict[str, list[float]], trial: Trial) -> dict[str, Any]:
+    """Say what was timed, with the medians."""
+    net, steps = setup.net, trial.n_steps
+    ms = {name: 1e3 * float(np.median(values)) / steps for name, values in seconds.items()}
     return {
         "rule": rule,
         "model": net.compiled.model.name,
@@ -131,21 +154,19 @@ def run(
         "update_ms": ms["update"] * steps,
         "train_over_simulate": (ms["record"] + ms["gradient"] + ms["update"]) / ms["simulate"],
         "train_over_simulate_with_loss": (ms["record"] + ms["gradient"] + ms["update"] + ms["signals"]) / ms["simulate"],
-        "bytes_per_synapse": (kept + net.plastic.indptr.nbytes) / net.plastic.n,
-        "gradient_sha256": hashlib.sha256(gradient.plastic.tobytes()).hexdigest(),
-        "clock": "processor time" if threads == 1 else "wall",
-        "repeats": REPEATS,
     }
 
 
-def _rule(name: str, net: ModelNetwork, threads: int) -> Rule:
+def make_rule(name: str, net: ModelNetwork, threads: int) -> Rule:
+    """Return a rule by its name on the command line."""
     if name == "pp-prop":
         return PpProp(net, decay_pre=TRACE_DECAY, decay_post=TRACE_DECAY, threads=threads)
     kinds: dict[str, Callable[..., Rule]] = {"local-adjoint": LocalAdjoint, "e-prop": LocalAdjoint, "d-rtrl": DRtrl, "bptt": Bptt}
     return kinds[name](net, threads)
 
 
-def _setup(neurons: int, synapses: int, rate_hz: float, steps: int, rule: str, name: str, every: int, seed: int) -> _Setup:
+def make_setup(neurons: int, synapses: int, rate_hz: float, steps: int, rule: str, name: str, every: int, seed: int) -> Setup:
+    """Make a network and drive it to its rate; arguments as of `run`."""
     model = library_model(name)
     if not model.currents:
         raise ConfigError(f"--model {name} has no current to drive it with; choose one that has")
@@ -172,7 +193,7 @@ def _setup(neurons: int, synapses: int, rate_hz: float, steps: int, rule: str, n
             _, error = MeanSquared()(leaky.respond(raster), np.zeros((steps, 2), np.float32))
             return Signals(spikes=leaky.backward(raster, error).signal)
 
-        return _Setup(net=net, inputs=nothing, current=net.currents(level * shape), rows=(), every=1, learn=learn)
+        return Setup(net=net, inputs=nothing, current=net.currents(level * shape), rows=(), every=1, learn=learn)
 
     def compare(trial: Trial) -> Signals:
         observed = trial.sampled[:, 0]
@@ -180,12 +201,13 @@ def _setup(neurons: int, synapses: int, rate_hz: float, steps: int, rule: str, n
         with_spikes = np.zeros((1, neurons), np.float32) if spikes else None
         return Signals(rows=(RATE,), every=every, states=derivative[:, None], spikes=with_spikes, spikes_every=steps)
 
-    return _Setup(net=net, inputs=nothing, current=net.currents(level * shape), rows=(RATE,), every=every, learn=compare)
+    return Setup(net=net, inputs=nothing, current=net.currents(level * shape), rows=(RATE,), every=every, learn=compare)
 
 
-def _preset(name: str) -> _Setup:
+def preset_setup(name: str) -> Setup:
+    """Return one of `PRESETS`."""
     anchor = readout(100, 1000, 10, 1000, inside=False, dtype="float32") if name == "dense-1000" else sparse(10_000, 0.01)
-    return _Setup(
+    return Setup(
         net=anchor.net,
         inputs=anchor.inputs,
         current=None,

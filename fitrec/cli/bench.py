@@ -100,12 +100,15 @@ def loop(
 @_json
 def gradient(threads: int | None, device: str, json_file: Path | None, **given: Any) -> None:
     """Time the gradient of a network of compiled neurons, beside the simulation it belongs to."""
-    if device != "auto" and resolve_device(device) != "cpu":
-        raise ConfigError(f"--device {device}: 'bench gradient' measures the CPU only, for now; use --device cpu.")
-    threads = resolve_threads(threads)
-    from fitrec.bench.gradient import run
+    threads, gpu = resolve_threads(threads), _gpu(device)
+    if gpu is None:
+        from fitrec.bench.gradient import run
 
-    _finish("gradient", run(threads=threads, **given), json_file, device=None, threads=threads)
+        _finish("gradient", run(threads=threads, **given), json_file, device=None, threads=threads)
+        return
+    from fitrec.bench import gradient_device
+
+    _finish("gradient", gradient_device.run(gpu, **given), json_file, device=gpu, threads=threads)
 
 
 @command.command("gradient-quality")

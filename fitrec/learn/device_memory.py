@@ -29,6 +29,18 @@ def ridge_parts(s: FitSizes, *, trials: tuple[int, ...], gram: str, memory_bytes
     }
 
 
+def gradient_parts(s: FitSizes, rule: str) -> Parts:
+    """Count what gradient rules need besides, nothing where they learn on the CPU; the tapes of trials come on top."""
+    if rule in ("bptt", "e-prop-plus"):
+        return {}
+    synapses = s.n_trained * (s.n_inputs + s.n_ff)
+    traces = 4 if rule == "d-rtrl" else 0  # about as many rows
+    return {
+        "compiled synapses": 8 * synapses + 12 * s.n_static + 16 * (s.n_neurons + s.n_ff),
+        "gradient, and that of one trial": 4 * (2 + traces) * synapses,
+    }
+
+
 def rls_parts(s: FitSizes, *, rank: int | str, storage: str) -> Parts:
     """Count what recursive least squares needs besides: nothing where P stays on the CPU."""
     if storage != "full":

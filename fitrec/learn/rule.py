@@ -107,7 +107,8 @@ class Problem:
         """
         simulator, network, n_bins = self.simulator, self.simulator.network, self.rate_hz.shape[1]
         recorded = {"traces": keep is not None, **options}
-        if simulator.device is not None and on_device:
+        if simulator.sums_on_device(weights) and on_device:
+            assert simulator.device is not None
             device_sums = RecordSums(simulator.device, n_bins, network.n_neurons, network.trained)
             for output in simulator.device_batches(weights, condition, trials, chunk_steps=self.bin_steps, **recorded):
                 if keep is not None:

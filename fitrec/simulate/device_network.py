@@ -51,7 +51,7 @@ class DeviceModelNetwork:
     Parameters
     ----------
     network : ModelNetwork
-        Its parameters must not change afterwards.
+        When its parameters change (`ModelNetwork.change`), so do those of later runs here.
 
     """
 
@@ -70,10 +70,20 @@ class DeviceModelNetwork:
             n_inputs=network.n_inputs,
             delay=network.delay_steps,
         )
-        self.kernels = ModelKernels(device, compiled.cuda(network.dtype), self.shape, network.parameters)
+        self._kernels: ModelKernels | None = None
+        self._parameters = network.parameters
         host = network.wiring(np.zeros(0, network.dtype))
         on_device = {name: device.asarray(array) for name, array in host._asdict().items()}
         self._wiring = Wiring(**on_device)
+
+    @property
+    def kernels(self) -> ModelKernels:
+        """The kernels, with the network's parameters as they are now."""
+        net = self.network
+        if self._kernels is None or net.parameters is not self._parameters:
+            self._parameters = net.parameters
+            self._kernels = ModelKernels(self.device, net.compiled.cuda(net.dtype), self.shape, net.parameters)
+        return self._kernels
 
     def wiring(self, weights: NDArray[Any]) -> Wiring:
         """Put plastic weights (synapse,) on the device; what else there is of the synapses lies there already."""
@@ -162,11 +172,38 @@ class DeviceModelNetwork:
         self.kernels.run(wiring, state, given, drive, record)
         return DeviceTrials(state=state, inputs=given, record=record)
 
-    def counts(self, trials: DeviceTrials, bin_steps: int) -> NDArray[np.int64]:
-        """(bin, neuron): spikes per bin, summed over the trials; waits."""
-        counts = self.device.xp.zeros((trials.n_steps // bin_steps, self.shape.n), np.int64)
-        self.kernels.count(trials.record, bin_steps, counts)
+    def counts(self, trials: DeviceTrials, bin_steps: int, trial: int) -> NDArray[np.int64]:
+        """(bin, neuron): spikes of one of the trials per bin; waits."""
+        counts = self.new_counts(trials.n_steps // bin_steps)
+        record = trials.record._replace(raster=trials.record.raster[trial : trial + 1])
+        self.kernels.count(record, bin_steps, counts)
         return self.device.to_host(counts)
+
+    def new_counts(self, n_bins: int) -> Any:
+        """Return room for spikes (bin, neuron) int64."""
+        return self.device.xp.zeros((n_bins, self.shape.n), np.int64)
+
+    def spikes(self, trials: DeviceTrials, trial: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return steps and neurons of the spikes of one of the trials; waits."""
+        raster = self.device.to_host(trials.record.raster[trial, self.shape.delay :])
+        step, neuron = np.nonzero(self._bits(raster))
+        return step.astype(np.int32), neuron.astype(np.int32)
+
+    def trial_bytes(self, n_steps: int, *, tape: bool) -> int:
+        """Memory that one trial of so many steps takes: its spikes and its state, twice, or its tape."""
+        s, size = self.shape, self.network.dtype.itemsize
+        if tape:
+            return n_steps * s.kept * s.width * size
+        return 2 * s.width * ((s.states + s.filters + 2) * size + 16 * s.ports) + 4 * (s.delay + n_steps) * s.words
+
+    def nothing_yet(self, state: State) -> DeviceTrials:
+        """Return trials of no steps, to go on from."""
+        record = self.kernels.new_record(len(state.states), 0, tape=False, sample=np.zeros(0, np.int64), every=1)
+        given = Events(*(self.device.xp.zeros((len(state.states), 1), np.int64) for _ in Events._fields))
+        return DeviceTrials(state=state, inputs=given, record=record)
+
+    def _bits(self, raster: NDArray[np.uint32]) -> NDArray[np.uint8]:
+        return np.unpackbits(raster.view(np.uint8), axis=1, bitorder="little")[:, : self.shape.n]
 
     def to_host(self, trials: DeviceTrials, inputs: Sequence[model_state.Events]) -> list[Trial]:
         """Return the trials as `ModelNetwork.run` does, but for padding; waits."""
@@ -175,8 +212,7 @@ class DeviceModelNetwork:
         raster, tape, sampled = (host(a) for a in (trials.record.raster, trials.record.tape, trials.record.sampled))
         results = []
         for b, given in enumerate(inputs):
-            bits = np.unpackbits(raster[b].view(np.uint8), axis=1, bitorder="little")[:, : self.shape.n]
-            step, neuron = np.nonzero(bits)
+            step, neuron = np.nonzero(self._bits(raster[b]))
             source = neuron.astype(np.int32)
             indptr = np.concatenate(([0], np.cumsum(np.bincount(step, minlength=delay + n_steps)))).astype(np.int64)
             buffers = np.zeros(self.shape.ports * self.shape.width, np.int64)
@@ -188,7 +224,9 @@ class DeviceModelNetwork:
                     emitted=model_state.Events(indptr[delay:], source),
                     pending=model_state.Events(indptr[n_steps:] - indptr[n_steps], source[indptr[n_steps] :]),
                     tape=tape[b],
-                    sampled=sampled[b].reshape(len(sampled[b]), -1, self.shape.width)[:, :, : self.shape.n],
+                    sampled=sampled[b].reshape(len(sampled[b]), int(trials.record.n_sample), self.shape.width)[
+                        :, :, : self.shape.n
+                    ],
                 )
             )
         return results

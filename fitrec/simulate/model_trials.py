@@ -96,7 +96,7 @@ class ModelTrials:
         )
         self._conditions: dict[int, _Condition] = {}
         self._lock = Lock()
-        self._constant = self._currents(np.zeros((1, network.n_neurons), F))
+        self.constant = self._currents(np.zeros((1, network.n_neurons), F))
 
     def values(self, parameter: str) -> NDArray[np.float64]:
         """(neuron,): values of a parameter in the untrained network.
@@ -156,17 +156,20 @@ class ModelTrials:
 
     def before_window(self, weights: NDArray[np.float32], inputs: Events, condition: int, trial: int) -> Trial | None:
         """Run a trial up to its window; None if that begins at once."""
-        net = self.network
-        rest = self.model_network.rest(self._initial(condition, trial))
+        rest = self.model_network.rest(self.initial(condition, trial))
         part: Trial | None = None
-        driven = self._condition(condition).driven
-        for first, last, current in (
-            (0, net.stimulus_start_step, self._constant),
-            (net.stimulus_start_step, net.window_start_step, self._constant if driven is None else driven),
-        ):
-            if last > first:
-                part = self._run(weights, inputs, condition, trial, first, last, part, Recording(), current, rest)
+        for first, last, current in self.parts_before_window(condition):
+            part = self._run(weights, inputs, condition, trial, first, last, part, Recording(), current, rest)
         return part
+
+    def parts_before_window(self, condition: int) -> list[tuple[int, int, NDArray[np.float32]]]:
+        """First step and end of the parts of a trial before its window, with their currents."""
+        net, driven = self.network, self._condition(condition).driven
+        parts = [
+            (0, net.stimulus_start_step, self.constant),
+            (net.stimulus_start_step, net.window_start_step, self.constant if driven is None else driven),
+        ]
+        return [part for part in parts if part[1] > part[0]]
 
     def window(
         self,
@@ -187,7 +190,7 @@ class ModelTrials:
         """
         net = self.network
         start, end = net.window_start_step + first, net.window_start_step + (net.window_steps if last is None else last)
-        rest = self.model_network.rest(self._initial(condition, trial)) if before is None else None
+        rest = self.model_network.rest(self.initial(condition, trial)) if before is None else None
         return self._run(
             weights,
             inputs,
@@ -197,7 +200,7 @@ class ModelTrials:
             end,
             before,
             Recording(tape=tape is not None, rows=rows, every=end - start),
-            self._constant,
+            self.constant,
             rest,
             tape,
         )
@@ -265,7 +268,7 @@ class ModelTrials:
     def _drive_name(self) -> str:
         return "drive" if self.network.model is None else str(self.network.model["drive"])
 
-    def _initial(self, condition: int, trial: int) -> Mapping[str, NDArray[np.float32]]:
+    def initial(self, condition: int, trial: int) -> Mapping[str, NDArray[np.float32]]:
         """Random beginning of one state, as `Simulator.initial_state` draws it."""
         net = self.network
         deviates = np.zeros(net.n_neurons, F)

@@ -14,6 +14,7 @@ from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
 from fitrec.simulate.batches import BatchRunner, Options
 from fitrec.simulate.constants import network_constants
+from fitrec.simulate.device_trials import DeviceModelTrials
 from fitrec.simulate.inputs import condition_inputs
 from fitrec.simulate.model_trials import ModelTrials
 from fitrec.simulate.record import TrialRecord
@@ -37,13 +38,18 @@ class Simulator:
 
     def __init__(self, network: Network, device: Device | None = None) -> None:
         self.network, self.device = network, device
-        self._batches = None if device is None else BatchRunner(device, network)
+        self._batches = None if device is None or network.model is not None else BatchRunner(device, network)
         self.constants = network_constants(network)
         self._wiring = NetworkWiring(network)
         self._inputs: dict[int, lif.Inputs] = {}
         self._model = None if network.model is None else ModelTrials(network)
         self._trained: ModelTrials | None = None
         self._trained_names: tuple[str, ...] = ()
+        self._device_model: DeviceModelTrials | None = None
+
+    def sums_on_device(self, weights: Weights) -> bool:
+        """Whether `device_batches` can leave the records on a device: of the built-in neurons, as they are."""
+        return self._batches is not None and not weights.parameter_names
 
     def wiring(
         self, weights: Weights, condition: int, threads: int = 1, learned: NDArray[np.float32] | None = None
@@ -147,6 +153,11 @@ class Simulator:
 
         """
         model = self._model_of(weights)
+        if model is not None and self.device is not None:
+            if self._device_model is None or self._device_model.host is not model:
+                self._device_model = DeviceModelTrials(self.device, model)
+            records = self._device_model.records(weights, condition, [*trials], chunk_steps=chunk_steps, spikes=spikes)
+            return [function(record) for record in records]
         if model is not None:
             return thread_map(
                 lambda trial: function(model.record(weights, condition, trial, chunk_steps=chunk_steps, spikes=spikes)),

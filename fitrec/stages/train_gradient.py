@@ -66,6 +66,8 @@ def make_gradient_fit(problem: Problem, rule: str, config: GradientConfig) -> Fi
         if not stable.ok:
             logger.warning("neuron model %s: %s", model.name, stable.text)
     online = rule == "e-prop-plus"
+    if online and problem.simulator.device is not None:
+        logger.warning("e-prop-plus learns on the CPU: its trials, with an update after every bin, are one after another")
     trials = ModelTrials(
         network,
         spike_signal=not online,

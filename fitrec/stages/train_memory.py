@@ -42,8 +42,8 @@ def device_plan(sizes: FitSizes, config: TrainConfig) -> Parts:
     parts = device_memory.shared_parts(sizes, traces=config.rule == "ridge")
     if config.rule == "rls":
         return parts | device_memory.rls_parts(sizes, **_rls(config))
-    if config.rule != "ridge":  # they learn on the CPU; validations run on the device
-        return parts
+    if config.rule != "ridge":
+        return parts | device_memory.gradient_parts(sizes, config.rule)
     return parts | device_memory.ridge_parts(sizes, **_ridge(config))
 
 

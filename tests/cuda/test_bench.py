@@ -4,14 +4,16 @@ from typing import Any
 
 import pytest
 
-from fitrec.bench import loop, machine, ridge, rls, rls_device, simulate
-from fitrec.kernels.cuda import lif
+from fitrec.bench import gradient, gradient_device, loop, machine, ridge, rls, rls_device, simulate
+from fitrec.errors import ConfigError
+from fitrec.kernels.cuda import lif, model
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is fast on the host: small blocks, and little memory and products to compare with."""
     monkeypatch.setattr(lif, "BLOCK", 64)
+    monkeypatch.setattr(model, "BLOCK", 64)
     for name, value in (("device_bandwidth", 2e9), ("device_flops", 3e9)):
         for module in (machine, ridge, rls_device):
             monkeypatch.setattr(module, name, lambda device, value=value: value, raising=False)
@@ -50,6 +52,19 @@ def test_loop(one_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["state_sha256"] == expected["state_sha256"]
     assert found["rate_hz"] == found["window_rate_hz"] == expected["window_rate_hz"]
     assert {"lif_run", "rls_step", "rest"} <= set(found["breakdown"])
+
+
+def test_gradient(one_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (gradient, gradient_device):
+        monkeypatch.setattr(module, "REPEATS", 1)
+    sizes = {"neurons": 60, "synapses": 600, "rate_hz": 20.0, "steps": 200, "rule": "e-prop", "model": "lif_psc_delta"}
+    found, expected = gradient_device.run(one_device, **sizes), gradient.run(**sizes, threads=1)
+    for name in ("gradient_sha256", "rate_hz", "bytes_per_synapse"):
+        assert found[name] == expected[name]
+    assert {*expected} <= {*found}
+    assert found["simulate_ms_per_step"] > 0
+    with pytest.raises(ConfigError, match="bptt runs on the CPU only"):
+        gradient_device.run(one_device, **{**sizes, "rule": "bptt"})
 
 
 def test_simulate(one_device: Any) -> None:

@@ -1,5 +1,6 @@
 """A whole training with its trials on the device equals one on the CPU, bit for bit."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -7,18 +8,31 @@ import pytest
 
 from fitrec.config.train import TrainConfig
 from fitrec.evaluate.simulated import simulate
-from fitrec.kernels.cuda import lif
+from fitrec.kernels.cuda import lif, model
 from fitrec.learn.training import Training
+from fitrec.networks.network import Network
+from fitrec.simulate.simulator import Simulator
+from fitrec.stages.build import build_network
 from fitrec.stages.train import make_training
-from tests.small_network import fields_of
-from tests.tiny_fit import tiny_network, tiny_targets
+from fitrec.targets.targets import Targets
+from tests.small_network import fields_of, random_weights, with_model
+from tests.tiny_fit import tiny_config, tiny_network, tiny_targets
 
+ONE = {"loops": 1, "trials": 2, "evaluate_every": 2}
 FEW = {"forcing": [1.0, 0.0], "trials": 3, "closed_loop_trials": 2}
+
+
+@cache
+def short_fit() -> tuple[Network, Targets]:
+    """A fit whose trials have few steps: they are slow on the host."""
+    targets = tiny_targets(n_bins=5)
+    return build_network(targets, tiny_config(settle_ms=20.0, stimulus={"duration_ms": 10.0}), seed=3, threads=1), targets
 
 
 def train(device: Any, **config: Any) -> Training:
     section = TrainConfig.model_validate({"validation_trials": 2, **config})
-    training = make_training(tiny_network(), tiny_targets(), section, 1, device=device)
+    network, targets = short_fit() if "gradient" in config else (tiny_network(), tiny_targets())
+    training = make_training(network, targets, section, 1, device=device)
     training.run(lambda training, row: None)
     return training
 
@@ -27,16 +41,24 @@ def curve(training: Training) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name != "seconds"} for row in training.curve]
 
 
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small blocks are faster on the host."""
+    monkeypatch.setattr(lif, "BLOCK", 64)
+    monkeypatch.setattr(model, "BLOCK", 64)
+
+
 CONFIGS: dict[str, dict[str, Any]] = {
     "ridge, shared": {"rule": "ridge", "ridge": {"forcing": [0.5], "trials": 2, "gram": "shared"}},
     "ridge, gathered": {"rule": "ridge", "ridge": {**FEW, "gram": "gathered"}},
     "rls": {"rule": "rls", "rls": {"loops": 1}},
+    "local-adjoint": {"rule": "local-adjoint", "gradient": {**ONE, "loops": 2, "window_ms": 40.0, "trainable": {"tau_m": {}}}},
+    "pp-prop": {"rule": "pp-prop", "gradient": {**ONE, "dale": "exponential"}},
 }
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_training_equals_the_cpu(config: dict[str, Any], one_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lif, "BLOCK", 64)  # small blocks are faster on the host
+    small_blocks(monkeypatch)
     expected, found = train(None, **config), train(one_device, **config)
     for name, values in fields_of(expected.best).items():
         assert np.any(values)
@@ -104,3 +126,17 @@ def test_ridge_goes_on_where_it_was_on_another_device(one_device: Any, monkeypat
         assert found.keys() == expected.keys()
         for name, values in expected.items():
             np.testing.assert_array_equal(found[name], values, err_msg=name, strict=True)
+
+
+def test_trials_of_a_networks_own_model_equal_the_cpu(one_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_blocks(monkeypatch)
+    network = with_model("lif", {"sigma": 0.3}, n_ff=5)
+    options = {"chunk_steps": 50, "spikes": True, "threads": 1}
+    expected, found = (
+        Simulator(network, device).map_trials(lambda record: record, random_weights(network), 1, [2, 7], **options)
+        for device in (None, one_device)
+    )
+    assert min(len(record.spike_step) for record in expected) > 20
+    for a, b in zip(found, expected, strict=True):
+        for name, values in fields_of(b).items():
+            np.testing.assert_array_equal(fields_of(a)[name], values, err_msg=name, strict=True)

@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 
 
 def address(array: Any) -> int:
-    """Address of a C-contiguous array's data, on the device or on the host."""
+    """Address of a C-contiguous array's data, on the device or on the host; 0 of an empty one."""
     if not array.flags.c_contiguous:
         raise ValueError(f"kernels need C-contiguous arrays, not one of shape {array.shape} with strides {array.strides}")
+    if array.size == 0:
+        return 0
     return int(array.ctypes.data) if isinstance(array, np.ndarray) else int(array.data.ptr)
 
 

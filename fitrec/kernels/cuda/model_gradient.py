@@ -247,6 +247,12 @@ class Window:
         self._kernels.start("model_gather", 32 * self._rows, args)
 
 
+def add_trials(kernels: ModelKernels, parts: Any, total: Any) -> None:
+    """Add to `total` (element,) each trial's part (trial, element), in their order."""
+    if total.size:
+        kernels.start("model_sum", total.size, (parts, total, np.int64(total.size), np.int32(len(parts))))
+
+
 def _stride(array: Any) -> np.int64:
     """Elements from one trial to the next; 0 where all have the same."""
     return np.int64(array[0].size if len(array) > 1 else 0)

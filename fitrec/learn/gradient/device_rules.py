@@ -1,17 +1,19 @@
 """The gradient rules of `rules` for batches of trials on a device, with the same bits."""
 
+import logging
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fitrec.errors import TrainingError
 from fitrec.kernels.cpu.model_loop import left_of_arrivals
 from fitrec.kernels.cuda import model_gradient as cuda
 from fitrec.kernels.cuda.model import Wiring
 from fitrec.learn.gradient.rules import DRtrl, LocalAdjoint, PpProp, Rule, Signals, trace_correction
 from fitrec.simulate.device_network import DeviceModelNetwork, DeviceTrials
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,9 @@ class DeviceRule(Protocol):
     def look_back(self, wiring: Wiring, trials: DeviceTrials, signals: cuda.Signals) -> DeviceAdjoints | None:
         """Return what comes from a window to the time before it; None from rules that go forward."""
 
+    def trial_bytes(self, n_steps: int) -> int:
+        """Memory that a trial needs for windows of so many steps, beside its tape."""
+
 
 class _Base:
     goes_back = False
@@ -83,6 +88,11 @@ class _Base:
     def look_back(self, wiring: Wiring, trials: DeviceTrials, signals: cuda.Signals) -> DeviceAdjoints | None:
         """Return nothing: traces go forward."""
         return None
+
+    def trial_bytes(self, n_steps: int) -> int:
+        """Memory that a trial needs: its gradient, and what arrives in some steps."""
+        shape, steps = self.network.shape, min(n_steps, cuda.CHUNK)
+        return self.network.network.dtype.itemsize * (self.network.network.plastic.n + shape.ports * shape.width * steps)
 
     def _zeros(self, *shape: int) -> Any:
         return self.network.device.xp.zeros(shape, self.network.network.dtype)
@@ -133,6 +143,12 @@ class DevicePpProp(_Base):
         self._filter_decay = rule.filter_decay()
         self._on_device = network.device.asarray(self._filter_decay)
 
+    def trial_bytes(self, n_steps: int) -> int:
+        """Memory that a trial needs: also the products of each step, and traces of neurons and sources."""
+        shape = self.network.shape
+        cells = shape.ports * (shape.width * (n_steps + shape.rows) + 2 * (shape.n + shape.n_inputs))
+        return super().trial_bytes(n_steps) + self.network.network.dtype.itemsize * cells
+
     def begin(self, n_trials: int) -> None:
         """Set all traces to 0."""
         shape = self.network.shape
@@ -170,6 +186,11 @@ class DeviceDRtrl(_Base):
         self._filter_decay = network.device.asarray(rule.filter_decay())
         self._source = network.device.asarray(network.network.plastic.source())
 
+    def trial_bytes(self, n_steps: int) -> int:
+        """Memory that a trial needs: also the traces of all synapses."""
+        net, shape = self.network.network, self.network.shape
+        return super().trial_bytes(n_steps) + net.dtype.itemsize * shape.rows * net.plastic.n
+
     def begin(self, n_trials: int) -> None:
         """Set all traces to 0."""
         net, shape = self.network, self.network.shape
@@ -201,24 +222,22 @@ class DeviceDRtrl(_Base):
         self._filter, self._quiet = new_filter, new_quiet
 
 
+def has_device_form(rule: Rule) -> bool:
+    """Whether a rule runs on a device; bptt, a check for small networks, does not, and the log says so."""
+    if isinstance(rule, LocalAdjoint | PpProp | DRtrl):
+        return True
+    logger.warning("bptt learns on the CPU: it has no form for a GPU")
+    return False
+
+
 def device_rule(network: DeviceModelNetwork, rule: Rule) -> DeviceRule:
-    """Return the form that a rule has on a device.
-
-    Raises
-    ------
-    TrainingError
-        If it has none.
-
-    """
+    """Return the form that a rule has on a device (`has_device_form`)."""
     if isinstance(rule, LocalAdjoint):
         return DeviceLocalAdjoint(network)
     if isinstance(rule, PpProp):
         return DevicePpProp(network, rule)
-    if isinstance(rule, DRtrl):
-        return DeviceDRtrl(network, rule)
-    raise TrainingError(
-        "bptt runs on the CPU only, as a check for small networks; give --device cpu, or another rule such as local-adjoint"
-    )
+    assert isinstance(rule, DRtrl)
+    return DeviceDRtrl(network, rule)
 
 
 def device_signals(rule: Any, signals: list[Signals], network: DeviceModelNetwork) -> cuda.Signals:
@@ -236,8 +255,7 @@ def device_signals(rule: Any, signals: list[Signals], network: DeviceModelNetwor
     )
 
 
-def to_host(network: DeviceModelNetwork, gradient: DeviceGradient) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return each trial's derivatives by synapses, (trial, synapse), and by parameters, (trial, trainable, neuron); waits."""
-    shape, host = network.shape, network.device.to_host
-    by_parameters = host(gradient.parameters).reshape(len(gradient.parameters), shape.trainable, shape.width)
-    return host(gradient.plastic), by_parameters[:, :, : shape.n]
+def by_parameters(network: DeviceModelNetwork, gradient: DeviceGradient) -> NDArray[Any]:
+    """Return each trial's derivatives by parameters, (trial, trainable, neuron); waits."""
+    shape, on_host = network.shape, network.device.to_host(gradient.parameters)
+    return on_host.reshape(len(on_host), shape.trainable, shape.width)[:, :, : shape.n]

@@ -8,17 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.errors import TrainingError
+from fitrec.learn.gradient.device_rules import has_device_form
+from fitrec.learn.gradient.device_work import DeviceWork
+from fitrec.learn.gradient.host_work import HostWork, Work
 from fitrec.learn.gradient.learned import LearnedWeights
 from fitrec.learn.gradient.losses import FiringRate
 from fitrec.learn.gradient.neuron_parameters import Trainable
 from fitrec.learn.gradient.optimisers import Settings
 from fitrec.learn.gradient.rules import Rule
-from fitrec.learn.gradient.windows import Start, TrialGradient, Windows, first_bad_step
+from fitrec.learn.gradient.windows import Start, Windows, first_bad_step
 from fitrec.learn.rule import Arrays, LoopResult, Problem, mean_correlation
 from fitrec.networks.weights import Weights
 from fitrec.simulate.model_network import ModelNetwork
-from fitrec.simulate.model_trials import ModelTrials, bin_counts
-from fitrec.simulate.threads import thread_map
+from fitrec.simulate.model_trials import ModelTrials
 
 FIRST_GRADIENT_TRIAL = 2_000
 
@@ -81,7 +83,7 @@ class _Task(NamedTuple):
     """What the gradient of a condition is taken of in a loop."""
 
     flat: NDArray[np.float32]  # (synapse,)
-    starts: list[Start]
+    starts: Any  # of the work
     signal: NDArray[np.float32]  # (bin, neuron)
 
 
@@ -108,9 +110,10 @@ class GradientFit:
         n_conditions, n_bins, _ = problem.rate_hz.shape
         self._mean = np.zeros((n_conditions, n_bins, problem.simulator.network.n_neurons), np.float32)  # spikes per trial
         self._summed = 0.0  # weights of the loops in it
-        self._workers = [
-            TrialGradient(trials, options.make_rule, options.windows, problem.bin_steps) for _ in range(options.windows.workers)
-        ]
+        self._on_cpu = HostWork(trials, options.make_rule, options.windows, problem.bin_steps, problem.threads)
+        self._work: Work[Any] = self._on_cpu
+        if problem.simulator.device is not None and has_device_form(self._on_cpu.rule):
+            self._work = DeviceWork(problem.simulator.device, trials, self._on_cpu.rule, options.windows, problem.bin_steps)
 
     @property
     def weights(self) -> Weights:
@@ -128,7 +131,8 @@ class GradientFit:
         feed_forward = np.zeros(self.weights.feed_forward.shape, np.float32)
         rates, counted = [], np.zeros_like(self._mean)
         for condition in range(n_conditions):
-            gradient, by_parameter, counts = self._gradient(self._task(condition, index))
+            task = self._task(condition, index, self._work)
+            gradient, by_parameter, counts = self._work.gradient(task.flat, task.starts, task.signal)
             by_plastic, by_ff = self._trials.unflatten(gradient)
             plastic += by_plastic
             parameters += by_parameter
@@ -148,14 +152,14 @@ class GradientFit:
         correlation = mean_correlation(smooth_hz, self._target_hz)
         return LoopResult(forcing=0.0, rate_exc_hz=float(exc), rate_inh_hz=float(inh), correlation=correlation, frozen=False)
 
-    def _task(self, condition: int, index: int) -> _Task:
+    def _task(self, condition: int, index: int, work: Work[Any]) -> _Task:
         """Begin the trials of a condition in a loop, and say what their spikes should be more or fewer of."""
         o = self._options
         first = FIRST_GRADIENT_TRIAL + index * o.trials
         flat = self._trials.flat_weights(self.weights, condition)
-        starts = self._starts(flat, condition, range(first, first + o.trials))
+        starts = work.starts(flat, condition, range(first, first + o.trials))
         # Before the first loop there is nothing but its own trials.
-        mean = self._mean[condition] / self._summed if self._summed else self._count(flat, starts) / o.trials
+        mean = self._mean[condition] / self._summed if self._summed else work.count(flat, starts) / o.trials
         return _Task(flat, starts, self._signal(mean, condition).astype(np.float32))
 
     def _smooth_hz(self, mean: NDArray[Any]) -> NDArray[np.float64]:
@@ -173,43 +177,11 @@ class GradientFit:
             signal += o.regularisation(mean.sum(axis=0), len(mean) * problem.bin_s)[1]
         return signal / o.trials
 
-    def _starts(self, flat: NDArray[np.float32], condition: int, trials: range) -> list[Start]:
-        """Run the trials up to their windows."""
-
-        def run(trial: int) -> Start:
-            inputs = self._trials.inputs(condition, trial)
-            return Start(condition, trial, inputs, self._trials.before_window(flat, inputs, condition, trial))
-
-        return thread_map(run, trials, self._problem.threads)
-
-    def _count(self, flat: NDArray[np.float32], starts: list[Start]) -> NDArray[np.int64]:
-        """(bin, neuron): spikes of the trials, summed."""
-        net = self._problem.simulator.network
-
-        def run(start: Start) -> NDArray[np.uint16]:
-            window = self._trials.window(flat, start.inputs, start.condition, start.trial, start.begin())
-            return bin_counts(window, self._problem.bin_steps, net.n_neurons)
-
-        return np.asarray(np.sum(thread_map(run, starts, self._problem.threads), axis=0, dtype=np.int64))
-
-    def _gradient(self, task: _Task) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.int64]]:
-        """Gradients by the condition's weights and by (parameter, neuron), and spikes (bin, neuron): sums over the trials."""
-        total = np.zeros(len(task.flat), np.float32)
-        parameters = np.zeros((len(self._options.trainable), self._problem.simulator.network.n_neurons))
-        counts: list[NDArray[np.uint16]] = []
-        for first in range(0, len(task.starts), len(self._workers)):
-            some = list(zip(self._workers, task.starts[first : first + len(self._workers)], strict=False))
-            for part, spikes in thread_map(lambda item: item[0](task.flat, item[1], task.signal), some, self._problem.threads):
-                total += part.plastic
-                parameters += part.parameters
-                counts.append(spikes)
-        return total, parameters, np.sum(counts, axis=0, dtype=np.int64)
-
     def _origin(self, index: int) -> str:
         """Say in which trial and step a gradient that is not finite became so, and what to do about it."""
-        network, worker = self._problem.simulator.network, self._workers[0]
+        network, worker = self._problem.simulator.network, self._on_cpu.worker
         for condition in range(network.n_conditions):
-            task = self._task(condition, index)
+            task = self._task(condition, index, self._on_cpu)
             for start in task.starts:
 
                 def gradient(steps: tuple[int, int] | None = None, task: _Task = task, start: Start = start) -> NDArray[Any]:

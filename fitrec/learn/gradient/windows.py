@@ -60,6 +60,11 @@ class TrialGradient:
         self._tapes = [trials.model_network.new_tape(windows.steps) for _ in range(1 + self._overlap)]
 
     @property
+    def rule(self) -> Rule:
+        """The gradient rule."""
+        return self._rule
+
+    @property
     def goes_back(self) -> bool:
         """Whether the rule goes from the last step to the first."""
         return self._rule.goes_back

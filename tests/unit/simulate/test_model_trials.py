@@ -8,10 +8,9 @@ import pytest
 
 from fitrec.errors import NetworkError
 from fitrec.networks.network import Network
-from fitrec.networks.neuron_model import describe_model
 from fitrec.simulate.model_trials import ModelTrials, bin_counts, spike_list
 from fitrec.simulate.simulator import Simulator
-from tests.small_network import advance, random_weights, small_network
+from tests.small_network import advance, random_weights, small_network, with_model
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "euler": {},
@@ -79,22 +78,6 @@ def test_flat_weights_are_those_of_the_synapses() -> None:
     plastic, feed_forward = trials.unflatten(trials.flat_weights(weights, 1))
     np.testing.assert_array_equal(plastic, weights.plastic)
     np.testing.assert_array_equal(feed_forward, weights.feed_forward[1])
-
-
-def with_model(name: str, parameters: dict[str, Any] | None = None, **changes: Any) -> Network:
-    """Return a small network with a model of the library, weights in its unit and sign."""
-    options = dict.fromkeys(("text", "preset", "port_exc", "port_inh", "port_static", "port_plastic", "drive", "scattered"))
-    described = describe_model(name=name, parameters=parameters or {}, scatter=None, dt_ms=0.1, **options)
-    network = small_network(**changes)
-    separate = described["ports"]["static_exc"] != described["ports"]["static_inh"]
-    scale = np.abs if separate else np.asarray
-    return replace(
-        network,
-        model=described,
-        drive=np.full(network.n_neurons, 1.8, np.float32),
-        static_weight=scale(network.static_weight * np.float32(0.1)),
-        plastic_weight=scale(network.plastic_weight * np.float32(0.1)),
-    )
 
 
 def test_the_library_model_of_the_same_neurons_gives_the_same_spikes() -> None:

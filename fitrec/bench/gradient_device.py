@@ -1,0 +1,100 @@
+"""What a gradient costs on a device beside the simulation it belongs to, by the device's own clock."""
+
+import hashlib
+import time
+from typing import Any
+
+from fitrec.bench import gradient as cpu
+from fitrec.errors import ConfigError
+from fitrec.kernels.cuda.device import Device
+from fitrec.learn.gradient.constraints import Limits, Parameter
+from fitrec.learn.gradient.device_rules import device_rule, device_signals
+from fitrec.learn.gradient.optimisers import Optimiser, Settings
+from fitrec.learn.gradient.rules import Signals
+from fitrec.simulate.device_network import DeviceModelNetwork, DeviceTrials
+from fitrec.simulate.model_network import Recording
+
+REPEATS = 9
+
+
+def run(
+    device: Device,
+    *,
+    neurons: int,
+    synapses: int,
+    rate_hz: float,
+    steps: int,
+    rule: str,
+    model: str,
+    every: int = 10,
+    preset: str | None = None,
+    trials: int = 1,
+    seed: int = 1,
+) -> dict[str, Any]:
+    """Time simulation, gradient and update of a network; arguments and figures as of `gradient.run`.
+
+    Times are the device's, but for loss, learning signals and update, which are the host's, by wall time: the gradient is
+    brought there and the weights are brought back.
+
+    Parameters
+    ----------
+    trials : int
+        Equal trials that run at the same time; the figures are for one of them, and so is the hash.
+
+    Raises
+    ------
+    ConfigError
+        If the rule has no form for a device, or the rate cannot be reached.
+
+    """
+    if rule == "bptt":
+        raise ConfigError("--rule bptt runs on the CPU only; give --device cpu, or another rule such as local-adjoint")
+    given = (neurons, synapses, rate_hz, steps, rule, model, every, seed)
+    setup = cpu.make_setup(*given) if preset is None else cpu.preset_setup(preset)
+    net, on_device = setup.net, DeviceModelNetwork(device, setup.net)
+    weights = net.plastic.weight.copy()
+    optimiser = Optimiser([Parameter("synapses", weights, Limits(dale="clip"))], Settings(learning_rate=1e-30))
+    on_cpu = cpu.make_rule(rule, net, 1)
+    made, wiring = device_rule(on_device, on_cpu), on_device.wiring(weights)
+    seconds: dict[str, list[float]] = {name: [] for name in ("simulate", "record", "signals", "gradient", "update")}
+
+    def simulate(recording: Recording) -> tuple[DeviceTrials, float]:
+        """Run the trials; returns them, and seconds per trial."""
+        runs: list[DeviceTrials] = []
+        options: dict[str, Any] = {"recording": recording, "trials": [0] * trials, "current": setup.current}
+        took = device.seconds(lambda: runs.append(on_device.run(wiring, [setup.inputs] * trials, **options)))
+        return runs[0], took / trials
+
+    def go_back(window: DeviceTrials, learned: Signals) -> tuple[Any, float]:
+        """Return the gradients by synapses of the trials, and seconds per trial."""
+        signals, gradient = device_signals(on_cpu, [learned], on_device), made.new_gradient(trials)
+        made.begin(trials)
+        took = device.seconds(lambda: made.add(wiring, window, signals, gradient))
+        return gradient.plastic, took / trials
+
+    for repeat in range(REPEATS + 1):  # the first compiles
+        took = {"simulate": simulate(Recording())[1]}
+        window, took["record"] = simulate(Recording(tape=True, rows=setup.rows, every=setup.every))
+        trial = on_device.to_host(window, [setup.inputs] * trials)[0]
+        start = time.perf_counter()
+        learned = setup.learn(trial)
+        took["signals"] = time.perf_counter() - start
+        gradient, took["gradient"] = go_back(window, learned)
+        start = time.perf_counter()
+        by_synapse = device.to_host(gradient[0])
+        optimiser.step({"synapses": by_synapse})
+        wiring = on_device.wiring(weights)
+        took["update"] = time.perf_counter() - start
+        if repeat:
+            for name, values in seconds.items():
+                values.append(took[name])
+    moments = optimiser.state()["moments/synapses"].nbytes
+    kept = net.plastic.indptr.nbytes + net.plastic.target.nbytes + weights.nbytes + by_synapse.nbytes + moments
+    return {
+        **cpu.figures(rule, setup, preset, seconds, trial),
+        "trials": trials,
+        "bytes_per_synapse": kept / net.plastic.n,
+        "gradient_sha256": hashlib.sha256(by_synapse.tobytes()).hexdigest(),
+        "clock": "device",
+        "repeats": REPEATS,
+    }

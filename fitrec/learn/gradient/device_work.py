@@ -1,0 +1,92 @@
+"""The trials of a gradient fit and their gradients on a device; twin of `host_work`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.kernels.cuda.device import Device
+from fitrec.kernels.cuda.model import Wiring
+from fitrec.kernels.cuda.model_gradient import add_trials
+from fitrec.learn.gradient.device_rules import DeviceGradient, by_parameters, device_rule, device_signals
+from fitrec.learn.gradient.rules import Rule, Signals
+from fitrec.learn.gradient.windows import Windows
+from fitrec.simulate.device_network import DeviceTrials
+from fitrec.simulate.device_trials import DeviceModelTrials, DeviceStart
+from fitrec.simulate.model_trials import ModelTrials
+
+
+class DeviceWork:
+    """Runs the trials of a fit on a device, as many at a time as its memory holds, and goes back over them.
+
+    Parameters
+    ----------
+    rule : Rule
+        One that `has_device_form`.
+
+    """
+
+    def __init__(self, device: Device, trials: ModelTrials, rule: Rule, windows: Windows, bin_steps: int) -> None:
+        self._device, self._trials = device, DeviceModelTrials(device, trials)
+        self._bin_steps, self._length = bin_steps, windows.steps
+        self._on_cpu, self._rule = rule, device_rule(self._trials.network, rule)
+        cut = windows.steps < trials.network.window_steps
+        self._overlap = windows.overlap and self._rule.goes_back and cut
+
+    def starts(self, flat: NDArray[np.float32], condition: int, trials: range) -> list[DeviceStart]:
+        """Run trials up to their windows, in batches."""
+        tapes, wiring = 1 + self._overlap, self._trials.network.wiring(flat)
+        batches = self._trials.batches(trials, self._rule.trial_bytes(self._length), self._length, tapes=tapes)
+        return [self._trials.start(wiring, condition, some) for some in batches]
+
+    def count(self, flat: NDArray[np.float32], starts: Sequence[DeviceStart]) -> NDArray[np.int64]:
+        """(bin, neuron): spikes of the trials, summed."""
+        net, wiring, counts = self._trials.network, self._trials.network.wiring(flat), self._new_counts()
+        for start in starts:
+            net.kernels.count(self._trials.window(wiring, start, start.begin()).record, self._bin_steps, counts)
+        return self._device.to_host(counts)
+
+    def gradient(
+        self, flat: NDArray[np.float32], starts: Sequence[DeviceStart], signal: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.int64]]:
+        """Gradients by the synapses and by (parameter, neuron), and spikes (bin, neuron): summed in the order of trials."""
+        wiring, counts = self._trials.network.wiring(flat), self._new_counts()
+        total = self._device.xp.zeros(len(flat), np.float32)
+        parameters = np.zeros(self._on_cpu.new_gradient().parameters.shape)
+        for start in starts:
+            part = self._of_batch(wiring, start, signal, counts)
+            add_trials(self._trials.network.kernels, part.plastic, total)
+            for of_trial in by_parameters(self._trials.network, part):
+                parameters += of_trial
+        return self._device.to_host(total), parameters, self._device.to_host(counts)
+
+    def _of_batch(self, wiring: Wiring, start: DeviceStart, signal: NDArray[np.float32], counts: Any) -> DeviceGradient:
+        """Gradients of a batch, as `windows.TrialGradient` goes through the windows."""
+        rule, whole, n = self._rule, self._trials.host.network.window_steps, len(start.trials)
+        gradient = rule.new_gradient(n)
+        rule.begin(n)
+        part = self._run(wiring, start, start.begin(), 0)
+        for first in range(0, whole, self._length):
+            last = min(first + self._length, whole)
+            bins = counts[first // self._bin_steps : last // self._bin_steps]
+            self._trials.network.kernels.count(part.record, self._bin_steps, bins)
+            following = self._run(wiring, start, part, last) if self._overlap and last < whole else None
+            after = None if following is None else rule.look_back(wiring, following, self._signals(signal, last))
+            rule.add(wiring, part, self._signals(signal, first), gradient, after)
+            if last < whole:
+                part = self._run(wiring, start, part, last) if following is None else following
+        return gradient
+
+    def _run(self, wiring: Wiring, start: DeviceStart, before: DeviceTrials, first: int) -> DeviceTrials:
+        last = min(first + self._length, self._trials.host.network.window_steps)
+        return self._trials.window(wiring, start, before, first=first, last=last, tape=True)
+
+    def _signals(self, signal: NDArray[np.float32], first: int) -> Any:
+        last = min(first + self._length, self._trials.host.network.window_steps)
+        rows = signal[first // self._bin_steps : -(-last // self._bin_steps)]
+        given = Signals(spikes=rows, spikes_every=self._bin_steps)
+        return device_signals(self._on_cpu, [given], self._trials.network)
+
+    def _new_counts(self) -> Any:
+        return self._trials.network.new_counts(self._trials.host.network.window_steps // self._bin_steps)
