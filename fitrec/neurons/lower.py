@@ -67,6 +67,11 @@ class Lowering:
         self.instructions: list[Instruction] = []
         self._results: dict[tuple[str, tuple[str, ...]], str] = {}
 
+    @property
+    def by_result(self) -> dict[str, Instruction]:
+        """The instructions by the registers of their results."""
+        return {i.result: i for i in self.instructions}
+
     def define(self, target: str, expression: Expression) -> str:
         """Let `target` stand for the value of an expression; returns its register."""
         self.registers[target] = self.lower(expression)
