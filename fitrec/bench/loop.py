@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.bench import presets
-from fitrec.config.train import Rls, TrainConfig
+from fitrec.bench.machine import require_memory
 from fitrec.kernels.cpu import lif
 from fitrec.kernels.cuda import lif as cuda
 from fitrec.kernels.cuda.device import Device
-from fitrec.learn.rule import Rule
+from fitrec.learn.memory import rls_parts, shared_parts
+from fitrec.learn.rls import Rls
+from fitrec.learn.rule import Problem
 from fitrec.networks.network import Network
 from fitrec.simulate.simulator import Simulator
-from fitrec.stages.train import make_rule
-from fitrec.stages.train_memory import require_memory
 
 WARM_UP_NEURONS = 400  # a loop of so few neurons compiles everything
 
@@ -125,21 +125,24 @@ def run(
 
     Raises
     ------
-    TrainingError
+    ConfigError
         If the machine has too little memory.
 
     """
     settings = presets.PRESETS[preset]
     if neurons is not None:
         settings = presets.scaled(settings, neurons)
-    config = _config(settings, p_storage)
-    require_memory(presets.sizes(settings), config, threads)
+    sizes = presets.sizes(settings)
+    needed = sum((shared_parts(sizes, threads) | rls_parts(sizes, rank="auto", storage=p_storage)).values())
+    remedy = "give fewer --neurons" + (", or --p-storage packed or int16" if p_storage == "full" else "")
+    require_memory(needed, f"training loops of {settings.neurons} neurons", remedy)
     small = presets.scaled(settings, min(settings.neurons, WARM_UP_NEURONS))
-    make_rule(presets.problem(small, TimedSimulator(presets.network(small, seed), threads, device), threads), config).loop(0)
+    warm_up = presets.problem(small, TimedSimulator(presets.network(small, seed), threads, device), threads)
+    _rule(settings, warm_up, p_storage).loop(0)
 
     watched = None if device is None else WatchedDevice(device)
     simulator = TimedSimulator(presets.network(settings, seed), threads, watched)
-    rule = make_rule(presets.problem(settings, simulator, threads), config)
+    rule = _rule(settings, presets.problem(settings, simulator, threads), p_storage)
     seconds, breakdowns, rates, window = [], [], [], []
     for index in range(loops):
         simulator.restart()
@@ -177,19 +180,24 @@ def run(
     }
 
 
-def _config(settings: presets.Preset, p_storage: str) -> TrainConfig:
+def _rule(settings: presets.Preset, problem: Problem, p_storage: str) -> Rls:
     """Return the published rule: lambda in absolute units, the static current of the moment in the error."""
-    rls = Rls(
+    return Rls(
+        problem,
+        loops=1,
+        scaling="published",
         penalty=settings.penalty,
         penalty_row_sum=settings.penalty_row_sum,
-        scaling="published",
+        penalty_feed_forward=1.0,
         static_current="instantaneous",
+        evaluate_every=1,
+        rank="auto",
         p_storage=p_storage,
+        dale=False,
     )
-    return TrainConfig(rule="rls", rls=rls)
 
 
-def _digest(rule: Rule, simulator: TimedSimulator) -> str:
+def _digest(rule: Rls, simulator: TimedSimulator) -> str:
     """SHA-256 of the learner's arrays and of the neurons' state."""
     digest = hashlib.sha256()
     arrays = dict(rule.state()) | {f"neuron.{name}": values for name, values in simulator.final_state().items()}

@@ -6,9 +6,18 @@ Other work on the machine disturbs processor time least; of memory and caches it
 import time
 
 import numpy as np
+import psutil
 
+from fitrec.errors import ConfigError
 from fitrec.kernels.cuda.device import Device
 from fitrec.simulate.threads import thread_map
+
+
+def require_memory(needed: float, what: str, remedy: str) -> None:
+    """Raise ConfigError if so many bytes are not free."""
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise ConfigError(f"{what} need {needed / 1e9:.1f} GB of memory, but only {free / 1e9:.1f} GB are free; {remedy}")
 
 
 def peak_flops(threads: int) -> float:

@@ -10,10 +10,9 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
-from fitrec.bench.machine import copy_bandwidth, peak_flops
+from fitrec.bench.machine import copy_bandwidth, peak_flops, require_memory
 from fitrec.errors import ConfigError
 from fitrec.kernels.cpu import rls_dense
 from fitrec.kernels.cpu.rls_state import RuleOptions, Signals, aligned_zeros, new_state, p_bytes, padded
@@ -94,7 +93,8 @@ def run(
     """
     held = chosen_rank("auto" if rank is None else rank, inputs)
     require_updates(updates, held)
-    _require_memory(neurons, inputs, held)
+    needed = neurons * (p_bytes(inputs, "full") + 4 * padded(inputs) * (held + 8))
+    require_memory(needed, f"{neurons} neurons of {inputs} inputs", "give fewer --neurons or --inputs")
     samples = Samples(neurons, inputs, rate_hz, updates, every_ms, seed)
     p0 = initial_p(0, inputs // 2, inputs - inputs // 2, penalty=PENALTY, penalty_row_sum=0.0, penalty_feed_forward=1.0)
     bandwidth, flops = copy_bandwidth(threads), peak_flops(threads)
@@ -140,17 +140,6 @@ def require_updates(updates: int, held: int) -> None:
     if updates < held:
         raise ConfigError(
             f"--updates is {updates}, but P is only updated after {held}; give at least {held} updates, or a lower --rank."
-        )
-
-
-def _require_memory(neurons: int, inputs: int, rank: int) -> None:
-    """Raise ConfigError if the largest form does not fit into the memory that is free."""
-    needed = neurons * (p_bytes(inputs, "full") + 4 * padded(inputs) * (rank + 8))
-    free = psutil.virtual_memory().available
-    if needed > free:
-        raise ConfigError(
-            f"{neurons} neurons of {inputs} inputs need {needed / 1e9:.1f} GB of memory, but only {free / 1e9:.1f} GB are free; "
-            "give fewer --neurons or --inputs"
         )
 
 

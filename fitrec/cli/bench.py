@@ -186,6 +186,6 @@ def _finish(name: str, figures: Mapping[str, Any], json_file: Path | None, *, de
     whole = report(name, figures, device="cpu" if device is None else device.name, threads=threads)
     click.echo(json.dumps(whole, indent=2, ensure_ascii=False))
     if json_file is not None:
-        from fitrec.store import write_json
+        from fitrec.atomic import write_json
 
         write_json(json_file, whole)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from fitrec.cli import options
+from fitrec.cli import keys, options
 from fitrec.cli.device import resolve_threads
 from fitrec.cli.stage import Output
 from fitrec.config.fits import Fit
@@ -22,7 +22,7 @@ EXAMPLES
 @click.command(epilog=EXAMPLES)
 @click.argument("targets", type=options.PATH)
 @options.output
-@options.of_fit(NetworkConfig, "network")
+@keys.of_fit(NetworkConfig, "network")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of wiring, noise and initial states.  [default: 1]")
 @options.threads
 def command(

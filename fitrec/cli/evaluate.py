@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from fitrec.cli import options
+from fitrec.cli import keys, options
 from fitrec.cli.device import resolve_device, resolve_threads
 from fitrec.cli.stage import Output
 from fitrec.config.evaluate import EvaluateConfig
@@ -23,7 +23,7 @@ EXAMPLES
 @click.argument("targets", type=options.PATH)
 @click.argument("trained", metavar="FIT", type=options.PATH)
 @options.output
-@options.of_fit(EvaluateConfig, "evaluate")
+@keys.of_fit(EvaluateConfig, "evaluate")
 @click.option(
     "--recording", type=options.PATH, help="recording.zarr; its spike times give the recorded CV of inter-spike intervals."
 )

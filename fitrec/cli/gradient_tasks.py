@@ -120,7 +120,7 @@ def report(
     whole = {**figures, **circumstances(device="cpu", threads=threads)}
     click.echo(json.dumps(whole, indent=2, ensure_ascii=False))
     if json_file is not None:
-        from fitrec.store import write_json
+        from fitrec.atomic import write_json
 
         write_json(json_file, whole)
 

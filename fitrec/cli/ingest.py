@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from fitrec.cli import options
+from fitrec.cli import keys, options
 from fitrec.cli.stage import Output
 from fitrec.config.fits import find_recording, source_path
 from fitrec.config.ingest import IngestConfig
@@ -24,7 +24,7 @@ EXAMPLES
 @click.argument("files", nargs=-1, metavar="[FILE | CONDITION=FILE...]")
 @options.output
 @options.recording
-@options.of_run(IngestConfig, "ingest")
+@keys.of_run(IngestConfig, "ingest")
 def command(files: tuple[str, ...], output: Output, recording: str | None, run: RunConfig | None, section: IngestConfig) -> None:
     """Read a recording, select units and write recording.zarr.
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from fitrec.cli import options
+from fitrec.cli import keys, options
 from fitrec.cli.stage import Output
 from fitrec.config.evaluate import ReportConfig
 from fitrec.config.run import RunConfig
@@ -19,7 +19,7 @@ EXAMPLES
 @click.command(epilog=EXAMPLES)
 @click.argument("fit_folder", metavar="FIT_DIR", type=options.PATH)
 @options.output
-@options.of_run(ReportConfig, "report")
+@keys.of_run(ReportConfig, "report")
 @click.option("--targets", type=options.PATH, help="targets.zarr.  [default: the one that was evaluated]")
 @click.option("--recording", type=options.PATH, help="recording.zarr.  [default: the one beside the targets]")
 def command(

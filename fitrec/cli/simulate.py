@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from fitrec.cli import options
+from fitrec.cli import keys, options
 from fitrec.cli.device import resolve_device, resolve_threads
 from fitrec.cli.stage import Output
 from fitrec.config.simulate import SimulateConfig
@@ -23,7 +23,7 @@ EXAMPLES
 @click.option(
     "--truth", type=options.PATH, help="Also write the true rates, from many more trials, for 'fitrec evaluate --truth'."
 )
-@options.section(SimulateConfig)
+@keys.section(SimulateConfig)
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of everything random.")
 @options.threads
 @options.device
@@ -33,7 +33,7 @@ def command(output: Output, truth: Path | None, seed: int, threads: int | None, 
     The units table has spike times, observation intervals, location and quality, and a few bad units as every recording has; the
     trials table has a column 'stimulus', which begins with the trial.
     """
-    section = options.read_section(SimulateConfig, None, given)
+    section = keys.read_section(SimulateConfig, None, given)
     if truth is not None and truth.exists() and not output.overwrite:
         raise StoreError(f"{truth} exists already; choose another --truth or give --overwrite.")
     device, threads = resolve_device(device), resolve_threads(threads)

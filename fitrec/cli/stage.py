@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import yaml
 
 from fitrec.cli import logs
-from fitrec.config.base import Section
 from fitrec.errors import MissingFileError, StoreError
+
+if TYPE_CHECKING:
+    from fitrec.config.base import Section
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +24,7 @@ class Output:
     log: Path | None
     dry_run: bool
 
-    def ready(self, stage: str, inputs: Sequence[Path], section: Section, **facts: object) -> bool:
+    def ready(self, stage: str, inputs: Sequence[Path], section: "Section", **facts: object) -> bool:
         """Check that the inputs exist and the output does not; return whether the stage should run.
 
         A dry run prints the call and its settings instead. Otherwise the log starts, with `facts` (device, seed) in its head.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from fitrec.cli import options
+from fitrec.cli import keys, options
 from fitrec.cli.stage import Output
 from fitrec.config.network import NetworkConfig
 from fitrec.config.run import RunConfig
@@ -22,7 +22,7 @@ EXAMPLES
 @click.command(epilog=EXAMPLES)
 @click.argument("recording", type=options.PATH)
 @options.output
-@options.of_run(TargetsConfig, "targets")
+@keys.of_run(TargetsConfig, "targets")
 def command(recording: Path, output: Output, run: RunConfig | None, section: TargetsConfig) -> None:
     """Bin, smooth and split a RECORDING (recording.zarr) and write targets.zarr.
 

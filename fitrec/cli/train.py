@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from fitrec.cli import console, options
+from fitrec.cli import console, keys, options
 from fitrec.cli.device import resolve_device, resolve_threads
 from fitrec.cli.stage import Output
 from fitrec.config.fits import Fit
@@ -23,7 +23,7 @@ EXAMPLES
 @click.argument("network", type=options.PATH)
 @click.argument("targets", type=options.PATH)
 @options.output
-@options.of_fit(TrainConfig, "train")
+@keys.of_fit(TrainConfig, "train")
 @click.option("--checkpoints", type=options.PATH, help="Folder for checkpoints; none are written without it.")
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint, if there is one.")
 @options.threads

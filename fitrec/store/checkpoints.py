@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fitrec.atomic import atomic_path
 from fitrec.errors import TrainingError
-from fitrec.store.atomic import atomic_path
-from fitrec.store.leftovers import clean_up
+from fitrec.leftovers import clean_up
 
 logger = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ import zarr
 from numpy.typing import NDArray
 
 import fitrec
+from fitrec.atomic import atomic_path
 from fitrec.errors import MissingFileError, StoreError
-from fitrec.store.atomic import atomic_path
 from fitrec.store.digest import SNAKEMAKE_TIMESTAMP
 
 if TYPE_CHECKING:

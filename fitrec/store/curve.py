@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from fitrec.atomic import write_csv
 from fitrec.errors import StoreError
-from fitrec.store.atomic import write_csv
 
 
 class LiveCurve:

@@ -31,3 +31,35 @@ def test_no_other_package_is_needed(name: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) >= 3
+
+
+COMMANDS = {
+    "bench simulate": ("--neurons", "300", "--out-degree", "20", "--steps", "20"),
+    "bench rls": ("--neurons", "4", "--inputs", "20", "--updates", "16"),
+    "bench ridge": ("--neurons", "30", "--inputs", "10", "--samples", "50"),
+    "bench loop": ("--neurons", "100", "--loops", "1"),
+    "bench gradient": ("--neurons", "100", "--synapses", "500", "--steps", "50"),
+    "task eprop-regression": ("--iterations", "1", "--steps", "20"),
+}
+
+WITHOUT = """
+import sys
+sys.modules.update(dict.fromkeys(("pydantic", "zarr", "pynwb", "h5py", "snakemake")))
+from fitrec.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_benchmarks_and_tasks_need_neither_configurations_nor_stores(name: str, tmp_path: Path) -> None:
+    """They run on machines that have a GPU and little else."""
+    out = tmp_path / "figures.json"
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, *name.split(), *COMMANDS[name], "--json", out],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert out.exists()

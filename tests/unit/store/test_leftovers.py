@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from fitrec import store
+from fitrec import leftovers, store
 from fitrec.errors import StoreError
-from fitrec.store import leftovers
 
 # Fills the temporary of a folder or replaces an existing folder, says so and waits.
 _WRITER = """
 import shutil, sys, time
 from pathlib import Path
-from fitrec.store import atomic
+from fitrec import atomic
 path, kind = Path(sys.argv[1]), sys.argv[2]
 def wait(*_):
     print("ready", flush=True)

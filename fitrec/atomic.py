@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from fitrec.errors import StoreError
-from fitrec.store.leftovers import clean_up, hidden_sibling
+from fitrec.leftovers import clean_up, hidden_sibling
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space or choose another place",

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from fitrec.cli import options
+from fitrec.cli import keys
 from fitrec.config.ingest import IngestConfig
 from fitrec.config.run import RunConfig
 from fitrec.config.targets import TargetsConfig
@@ -18,9 +18,9 @@ from fitrec.errors import ConfigError
 
 def parse(model: type[Any], base: Any, *arguments: str) -> Any:
     @click.command()
-    @options.section(model)
+    @keys.section(model)
     def command(**given: Any) -> None:
-        found.append(options.read_section(model, base, given))
+        found.append(keys.read_section(model, base, given))
 
     found: list[Any] = []
     result = CliRunner().invoke(command, list(arguments))
@@ -70,17 +70,17 @@ def test_values_out_of_range_are_one_sentence() -> None:
 def test_choose_fit() -> None:
     raw = yaml.safe_load("{run: r, recordings: [{name: a, path: /a}], seeds: [1, 2]}")
     run = RunConfig.model_validate(raw)
-    chosen = options.choose_fit(run, "seed2")
+    chosen = keys.choose_fit(run, "seed2")
     assert chosen is not None
     assert chosen.seed == 2
     with pytest.raises(ConfigError, match="choose one with --fit: seed1, seed2"):
-        options.choose_fit(run, None)
+        keys.choose_fit(run, None)
     with pytest.raises(ConfigError, match="no fit 'x'; it holds seed1, seed2"):
-        options.choose_fit(run, "x")
+        keys.choose_fit(run, "x")
     with pytest.raises(ConfigError, match="give --config"):
-        options.choose_fit(None, "x")
-    assert options.choose_fit(None, None) is None
+        keys.choose_fit(None, "x")
+    assert keys.choose_fit(None, None) is None
 
 
 def test_load_config_is_optional(tmp_path: Path) -> None:
-    assert options.load_config(None) is None
+    assert keys.load_config(None) is None
