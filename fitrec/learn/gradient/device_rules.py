@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from fitrec.kernels.cpu.model_loop import left_of_arrivals
 from fitrec.kernels.cuda import model_gradient as cuda
 from fitrec.kernels.cuda.model import Wiring
-from fitrec.learn.gradient.rules import DRtrl, LocalAdjoint, PpProp, Rule, Signals, trace_correction
+from fitrec.learn.gradient.rules import DRtrl, LocalAdjoint, PpProp, Rule, Signals
+from fitrec.learn.gradient.rules.pp_prop import trace_correction
 from fitrec.simulate.device_network import DeviceModelNetwork, DeviceTrials
 
 logger = logging.getLogger(__name__)
