@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from functools import partial
 from typing import Any
 
 from fitrec.bench import gradient as cpu
@@ -33,8 +34,8 @@ def run(
 ) -> dict[str, Any]:
     """Time simulation, gradient and update of a network; arguments and figures as of `gradient.run`.
 
-    Times are the device's, but for loss, learning signals and update, which are the host's, by wall time: the gradient is
-    brought there and the weights are brought back.
+    Times are the device's, but for loss and learning signals, which are the host's, by wall time. The update is the device's too:
+    gradient, weights and moments stay there.
 
     Parameters
     ----------
@@ -52,10 +53,11 @@ def run(
     given = (neurons, synapses, rate_hz, steps, rule, model, every, seed)
     setup = cpu.make_setup(*given) if preset is None else cpu.preset_setup(preset)
     net, on_device = setup.net, DeviceModelNetwork(device, setup.net)
-    weights = net.plastic.weight.copy()
-    optimiser = Optimiser([Parameter("synapses", weights, Limits(dale="clip"))], Settings(learning_rate=1e-30))
+    weights = device.asarray(net.plastic.weight)
+    parameter = Parameter("synapses", net.plastic.weight, Limits(dale="clip"))
+    optimiser = Optimiser([parameter], Settings(learning_rate=1e-30), device=device, on_device={"synapses": weights})
     on_cpu = cpu.make_rule(rule, net, 1)
-    made, wiring = device_rule(on_device, on_cpu), on_device.wiring(weights)
+    made, wiring = device_rule(on_device, on_cpu), on_device.wired(weights)
     seconds: dict[str, list[float]] = {name: [] for name in ("simulate", "record", "signals", "gradient", "update")}
 
     def simulate(recording: Recording) -> tuple[DeviceTrials, float]:
@@ -80,15 +82,11 @@ def run(
         learned = setup.learn(trial)
         took["signals"] = time.perf_counter() - start
         gradient, took["gradient"] = go_back(window, learned)
-        start = time.perf_counter()
-        by_synapse = device.to_host(gradient[0])
-        optimiser.step({"synapses": by_synapse})
-        wiring = on_device.wiring(weights)
-        took["update"] = time.perf_counter() - start
+        took["update"] = device.seconds(partial(optimiser.step, {"synapses": gradient[0]}))
         if repeat:
             for name, values in seconds.items():
                 values.append(took[name])
-    moments = optimiser.state()["moments/synapses"].nbytes
+    moments, by_synapse = optimiser.state()["moments/synapses"].nbytes, device.to_host(gradient[0])
     kept = net.plastic.indptr.nbytes + net.plastic.target.nbytes + weights.nbytes + by_synapse.nbytes + moments
     return {
         **cpu.figures(rule, setup, preset, seconds, trial),

@@ -9,6 +9,7 @@ import click
 
 from fitrec.cli import options
 from fitrec.cli.console import progress
+from fitrec.cli.device import resolve_device, resolve_threads
 from fitrec.tasks import names
 
 _SHARED = (
@@ -23,6 +24,7 @@ _SHARED = (
     ),
     click.option("--precision", type=click.Choice(names.PRECISIONS), default="float32", show_default=True),
     options.threads,
+    options.device,
     click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True),
     click.option("--json", "json_file", type=options.PATH, help="Write the figures into this file."),
 )
@@ -57,7 +59,7 @@ def ei_decision(**given: Any) -> None:
     """
     from fitrec.tasks.ei_decision import Request, run
 
-    _run(lambda request, follow: run(request, follow), Request, given)
+    _run(run, Request, given)
 
 
 @click.command("nmnist")
@@ -92,19 +94,30 @@ def nmnist(data: Path | None, **given: Any) -> None:
     from fitrec.tasks.nmnist import Request, run
 
     folder = locate("nmnist_small") if data is None else data
-    _run(lambda request, follow: run(folder, request, follow), Request, given)
+    _run(lambda *arguments: run(folder, *arguments), Request, given)
 
 
 def _run(run: Callable[..., dict[str, Any]], request: type, given: dict[str, Any]) -> None:
-    from fitrec.simulate.threads import available_threads
+    from fitrec.kernels.cuda.device import open_device
 
-    json_file = given.pop("json_file")
+    json_file, gpu = given.pop("json_file"), open_device(resolve_device(given.pop("device")))
     wanted = request(**{key: value for key, value in given.items() if value is not None})
-    report(lambda follow: run(wanted, follow), given["iterations"], json_file, threads=given["threads"] or available_threads())
+    report(
+        lambda follow: run(wanted, follow, gpu),
+        given["iterations"],
+        json_file,
+        threads=resolve_threads(given["threads"]),
+        device="cpu" if gpu is None else gpu.name,
+    )
 
 
 def report(
-    run: Callable[[Callable[[int, float], None]], dict[str, Any]], iterations: int, json_file: Path | None, *, threads: int
+    run: Callable[[Callable[[int, float], None]], dict[str, Any]],
+    iterations: int,
+    json_file: Path | None,
+    *,
+    threads: int,
+    device: str = "cpu",
 ) -> None:
     """Run a task, show its progress, print its figures and write them."""
     from fitrec.bench.report import circumstances
@@ -117,7 +130,7 @@ def report(
                 show(Status(done=iteration / iterations, text=f"iteration {iteration} of {iterations}, loss {loss:.6g}"))
 
         figures = run(follow)
-    whole = {**figures, **circumstances(device="cpu", threads=threads)}
+    whole = {**figures, **circumstances(device=device, threads=threads)}
     click.echo(json.dumps(whole, indent=2, ensure_ascii=False))
     if json_file is not None:
         from fitrec.atomic import write_json

@@ -8,7 +8,9 @@ import click
 
 from fitrec.cli import gradient_tasks, options
 from fitrec.cli.bench import gradient_quality
+from fitrec.cli.device import check_device
 from fitrec.cli.gradient_tasks import report
+from fitrec.errors import ConfigError
 from fitrec.tasks import names
 
 EXAMPLES = """\b
@@ -18,7 +20,7 @@ EXAMPLES
   fitrec task eprop-regression --rule e-prop-plus --steps 1000 --iterations 200
   fitrec task eprop-classification --rule e-prop --batch-size 32 --iterations 200
   fitrec task eprop-classification --surrogate arctan --feedback symmetric
-  fitrec task ei-decision --json decision.json
+  fitrec task ei-decision --device cuda --json decision.json
   fitrec task nmnist --data path/to/N-MNIST
 """
 _OPTIONS = (
@@ -40,6 +42,7 @@ _OPTIONS = (
         type=click.IntRange(min=1),
         help="Steps that a trace outlasts a spike; e-prop-plus only.  [default: 100]",
     ),
+    options.device,
     click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True, help="The published figures have 1."),
     click.option("--json", "json_file", type=options.PATH, help="Write the figures into this file."),
 )
@@ -76,8 +79,14 @@ def eprop_classification(**given: Any) -> None:
     _run("classification", **given)
 
 
-def _run(task: str, *, json_file: Path | None, **given: Any) -> None:
+def _run(task: str, *, json_file: Path | None, device: str, **given: Any) -> None:
     from fitrec.tasks.eprop import Request, run
+
+    if check_device(device) not in ("auto", "cpu"):
+        raise ConfigError(
+            f"--device is {device}, but eprop-{task} runs on the CPU only: its published losses come from updates in float64, "
+            "each of which waits for the one before; give --device cpu, or leave it out."
+        )
 
     report(lambda follow: run(task, Request(**given), follow), given["iterations"], json_file, threads=1)
 

@@ -1,7 +1,13 @@
-"""What the kernels that change weights, in NumPy and in numba, are told: optimiser, constraint."""
+"""What the kernels that change weights, in NumPy, numba and CUDA, are told: optimiser, constraint."""
 
 from enum import IntEnum
-from typing import NamedTuple
+from math import sqrt
+from typing import Any, NamedTuple
+
+import numpy as np
+
+PART = 2048  # weights whose squares are summed up before they meet the others
+LINEAR_FROM = 40.0  # softplus(theta) is theta, also in float64
 
 
 class Optimizer(IntEnum):
@@ -40,3 +46,30 @@ class Change(NamedTuple):
     scale: float  # of softplus, in units of the weight
     gain: float  # the gradient is multiplied by it: clipping by norm
     limit: float  # then clamped to [-limit, limit]; may be infinite
+
+
+class Numbers(NamedTuple):
+    """What an update is made with, in the type of the weights; the CUDA kernels' struct of this name."""
+
+    rate: Any
+    beta_1: Any
+    new_1: Any
+    beta_2: Any
+    new_2: Any
+    epsilon: Any
+    w_min: Any
+    w_max: Any
+    scale: Any
+    gain: Any
+    limit: Any
+    tiny: Any
+
+
+def numbers(o: Optimization, change: Change, dtype: np.dtype[Any], tiny: float) -> Numbers:
+    """Work out the numbers of an update, Adam's rate with the correction of its means' bias (eprop.md 1.6)."""
+    rate = o.learning_rate
+    if o.optimizer == Optimizer.ADAM:
+        rate *= sqrt(1 - o.beta_2**change.iteration) / (1 - o.beta_1**change.iteration)
+    moments = (o.beta_1, 1 - o.beta_1, o.beta_2, 1 - o.beta_2, o.epsilon)
+    values = (rate, *moments, o.w_min, o.w_max, change.scale, change.gain, change.limit, tiny)
+    return Numbers(*(dtype.type(value) for value in values))

@@ -1,13 +1,12 @@
 """A model's code for CUDA: functions for one neuron."""
 
 from importlib.resources import files
-from math import factorial
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fitrec.kernels.cpu.math import EXP, LOG2E
+from fitrec.kernels.cuda.series import exponential
 from fitrec.kernels.cuda.source import with_constants
 from fitrec.neurons.blocks import Blocks, Code
 from fitrec.neurons.lower import Instruction
@@ -55,7 +54,7 @@ def cuda_functions(
     printer = _Printer(blocks, vectors, noise_state)
     parts = [
         _header(name, blocks, np.dtype(dtype)),
-        *([_exponential(np.dtype(dtype))] if printer.uses_exponential() else []),
+        *([exponential(single=np.dtype(dtype) == np.float32)] if printer.uses_exponential() else []),
         printer.step("step", "", blocks.step, []),
         printer.recorded_step(),
         printer.adjoint(),
@@ -85,29 +84,6 @@ def _header(name: str, blocks: Blocks, dtype: np.dtype[Any]) -> str:
     real = "float" if dtype == np.float32 else "double"
     defined = "\n".join(f"#define {key} {value}" for key, value in sizes.items())
     return f'// {name}: code made by fitrec from the model\'s equations.\ntypedef {real} Real;\n{defined}\n#include "model.cuh"'
-
-
-def _exponential(dtype: np.dtype[Any]) -> str:
-    """Return the exponential function: the series of `kernels.cpu.math`."""
-    single = dtype == np.float32
-    high, low, smallest, largest, degree, bias, place, _ = EXP["float" if single else "double"]
-
-    def number(value: float) -> str:
-        return f"{float(np.float32(value)).hex()}f" if single else value.hex()
-
-    power = "__int_as_float(((int32_t)n" if single else "__longlong_as_double(((int64_t)n"
-    lines = [
-        f"{_FUNCTION} Real exponential(Real given) {{",
-        f"    const Real x = smaller(larger(given, {number(smallest)}), {number(largest)});",
-        f"    const Real n = nearest(x * {number(LOG2E)});",
-        f"    const Real r = mul_add(n, {number(-low)}, mul_add(n, {number(-high)}, x));",
-        f"    Real series = {number(1.0 / factorial(degree))};",
-        *(f"    series = mul_add(series, r, {number(1.0 / factorial(k))});" for k in range(degree - 1, -1, -1)),
-        f"    const Real result = series * {power} + {bias}) << {place});",
-        "    return given == given ? result : given;",
-        "}",
-    ]
-    return "\n".join(lines)
 
 
 class _Printer:

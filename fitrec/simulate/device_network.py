@@ -87,7 +87,11 @@ class DeviceModelNetwork:
 
     def wiring(self, weights: NDArray[Any]) -> Wiring:
         """Put plastic weights (synapse,) on the device; what else there is of the synapses lies there already."""
-        return self._wiring._replace(plastic_weight=self.device.asarray(weights))
+        return self.wired(self.device.asarray(weights))
+
+    def wired(self, weights: Any) -> Wiring:
+        """Return the synapses with plastic weights (synapse,) that lie on the device, which are not copied."""
+        return self._wiring._replace(plastic_weight=weights)
 
     def rest(self, initial: Sequence[Mapping[str, ArrayLike]]) -> State:
         """State at the beginning of trials, one for each element of `initial` (`ModelNetwork.rest`)."""
@@ -205,11 +209,12 @@ class DeviceModelNetwork:
     def _bits(self, raster: NDArray[np.uint32]) -> NDArray[np.uint8]:
         return np.unpackbits(raster.view(np.uint8), axis=1, bitorder="little")[:, : self.shape.n]
 
-    def to_host(self, trials: DeviceTrials, inputs: Sequence[model_state.Events]) -> list[Trial]:
-        """Return the trials as `ModelNetwork.run` does, but for padding; waits."""
+    def to_host(self, trials: DeviceTrials, inputs: Sequence[model_state.Events], *, tape: bool = True) -> list[Trial]:
+        """Return the trials as `ModelNetwork.run` does, but for padding, or without a tape; waits."""
         host, delay, n_steps = self.device.to_host, self.shape.delay, trials.n_steps
         state = {name: host(getattr(trials.state, name)) for name in ("states", "filters", "last", "wait")}
-        raster, tape, sampled = (host(a) for a in (trials.record.raster, trials.record.tape, trials.record.sampled))
+        raster, sampled = host(trials.record.raster), host(trials.record.sampled)
+        kept = host(trials.record.tape if tape else trials.record.tape[:, :0])
         results = []
         for b, given in enumerate(inputs):
             step, neuron = np.nonzero(self._bits(raster[b]))
@@ -223,7 +228,7 @@ class DeviceModelNetwork:
                     spikes=model_state.Events(indptr[: n_steps + 1], source),
                     emitted=model_state.Events(indptr[delay:], source),
                     pending=model_state.Events(indptr[n_steps:] - indptr[n_steps], source[indptr[n_steps] :]),
-                    tape=tape[b],
+                    tape=kept[b],
                     sampled=sampled[b].reshape(len(sampled[b]), int(trials.record.n_sample), self.shape.width)[
                         :, :, : self.shape.n
                     ],

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from fitrec.simulate.device_network import DeviceModelNetwork, DeviceTrials
 from fitrec.simulate.model_network import Recording
 from fitrec.simulate.model_trials import ModelTrials
 from fitrec.simulate.record import TrialRecord
+
+Item = TypeVar("Item")
 
 _SHARE = 0.8  # of the free memory; the rest is for what the allocator loses
 _REMEDY = "take fewer neurons or synapses, or shorter windows (train.gradient.window_ms)"
@@ -65,10 +67,7 @@ class DeviceModelTrials:
         net = self.host.network
         whole = self.network.trial_bytes(max(net.window_steps, net.window_start_step), tape=False)
         one = whole + further_bytes + tapes * self.network.trial_bytes(n_steps, tape=True)
-        require_memory(self._device, int(one / _SHARE), "one trial of this network", _REMEDY)
-        size = max(1, int(_SHARE * self._device.free_bytes()) // one)
-        for first in range(0, len(trials), size):
-            yield trials[first : first + size]
+        return batches(self._device, trials, one, _REMEDY)
 
     def start(self, wiring: Wiring, condition: int, trials: Sequence[int]) -> DeviceStart:
         """Run trials up to their windows."""
@@ -142,3 +141,18 @@ class DeviceModelTrials:
             first_step=first,
             condition=condition,
         )
+
+
+def batches(device: Device, trials: Sequence[Item], trial_bytes: int, remedy: str) -> Iterator[Sequence[Item]]:
+    """Cut trials, each of which needs so much memory, into batches that fit into that of the device.
+
+    Raises
+    ------
+    DeviceError
+        If not even one trial fits; the sentence says what to do, the `remedy`.
+
+    """
+    require_memory(device, int(trial_bytes / _SHARE), "one trial of this network", remedy)
+    size = max(1, int(_SHARE * device.free_bytes()) // trial_bytes)
+    for first in range(0, len(trials), size):
+        yield trials[first : first + size]

@@ -1,31 +1,21 @@
 """Mini-batches of trials of a network of compiled neurons: run in parallel, gradients averaged, weights updated."""
 
-import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fitrec.kernels.cuda.device import Device
 from fitrec.learn.gradient.constraints import Limits, Parameter
 from fitrec.learn.gradient.optimisers import Optimiser, Settings
 from fitrec.learn.gradient.readout import Readout
-from fitrec.learn.gradient.rules import DRtrl, LocalAdjoint, PpProp, Rule, Signals
-from fitrec.simulate.model_network import ModelNetwork, Recording, Trial
-from fitrec.simulate.threads import thread_map
+from fitrec.learn.gradient.rules import DRtrl, LocalAdjoint, PpProp, Rule
+from fitrec.simulate.model_network import ModelNetwork
+from fitrec.tasks.device_trials import DeviceBatches
+from fitrec.tasks.host_trials import Batches, HostBatches, Item, Outcome, Prepared
 
-Item = TypeVar("Item")
 RuleName = Literal["local-adjoint", "pp-prop", "d-rtrl"]
-
-
-class Judged(NamedTuple):
-    """What a task makes of a trial."""
-
-    loss: float
-    correct: bool
-    signals: Signals | None  # None if nothing is to be learned from it
-    readout: NDArray[Any] | None  # (neuron, output) gradient of the readout
 
 
 class Batch(NamedTuple):
@@ -37,26 +27,16 @@ class Batch(NamedTuple):
     gradient_norm: float  # before clipping; 0 without learning
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """A trial about to be run."""
-
-    run: Callable[[Recording, NDArray[Any] | None], Trial]  # given what to record, and memory for the tape
-    recording: Recording
-    judge: Callable[[Trial], Judged]
-
-
 class Trainer:
     """Learns from batches of trials, with weights that are the same for all trials of a batch.
 
-    Trials are run on threads of their own and their gradients are added up in the order of the trials, so that the number of
-    threads changes no bit.
+    Trials are run on threads of their own, or together on a device, and their gradients are added up in the order of the trials,
+    so that neither changes a bit.
 
     Parameters
     ----------
     network : ModelNetwork
-    weights : (synapse,)
-        Of the plastic synapses; changed in place.
+        Its plastic synapses begin with their own weights.
     readout : Readout
         Its weights are changed in place.
     rule : str
@@ -70,13 +50,14 @@ class Trainer:
     rate : float
         Learning rate of the synapses relative to that of the readout, as weights have units of their own.
     threads : int, optional
+    device : Device, optional
+        By default the CPU.
 
     """
 
     def __init__(
         self,
         network: ModelNetwork,
-        weights: NDArray[Any],
         readout: Readout,
         *,
         rule: RuleName,
@@ -86,59 +67,53 @@ class Trainer:
         readout_only: bool = False,
         rate: float = 1.0,
         threads: int | None,
+        device: Device | None = None,
     ) -> None:
-        self.network, self.weights, self.readout, self._threads = network, weights, readout, threads
-        self._rule, self._decay = rule, float(np.exp(-network.dt_ms / trace_ms))
+        self.network, self.readout = network, readout
+        decay = float(np.exp(-network.dt_ms / trace_ms))
+
+        def make_rule() -> Rule:
+            if rule == "pp-prop":
+                return PpProp(network, decay_pre=decay, decay_post=decay)
+            return DRtrl(network) if rule == "d-rtrl" else LocalAdjoint(network)
+
+        initial = network.plastic.weight.copy()
         neuron = network.plastic.target % network.width
-        self._memory = threading.local()  # of each thread: the tape of its last trial
-        self._synapses = Parameter("synapses", weights, limits, neuron=neuron, rate=rate, frozen=readout_only)
-        self.optimiser = Optimiser([self._synapses, readout.parameter], settings, threads=threads)
+        synapses = Parameter("synapses", initial, limits, neuron=neuron, rate=rate, frozen=readout_only)
+        self._batches: Batches
+        if device is None:
+            self._batches, there = HostBatches(network, initial, make_rule, learns=not readout_only, threads=threads), {}
+        else:
+            on_device = DeviceBatches(device, network, initial, make_rule, learns=not readout_only, threads=threads)
+            self._batches, there = on_device, {"synapses": on_device.on_device}
+        parameters = [synapses, readout.parameter]
+        self.optimiser = Optimiser(parameters, settings, threads=threads, device=device, on_device=there)
+
+    @property
+    def weights(self) -> NDArray[Any]:
+        """(synapse,): weights of the plastic synapses so far; not to be changed."""
+        return self._batches.weights
 
     def learn(self, items: Sequence[Item], prepare: Callable[[Item], Prepared]) -> Batch:
         """Run a trial for each item with the present weights; then change them."""
-        found = thread_map(lambda item: self._one(prepare(item), learning=True), items, self._threads)
-        synapses, w_out = np.zeros_like(self.weights), np.zeros_like(self.readout.w_out)
-        for _, _, gradients in found:
-            synapses += gradients[0]
-            w_out += gradients[1]
+        found, synapses = self._batches.run(items, prepare, learning=True)
+        w_out = np.zeros_like(self.readout.w_out)
+        for outcome in found:
+            w_out += outcome.readout
         before = self.readout.w_out.copy()
-        step = self.optimiser.step({"synapses": synapses / len(items), "readout": w_out.reshape(-1) / len(items)})
+        step = self.optimiser.step({"synapses": synapses, "readout": w_out.reshape(-1) / len(items)})
         self.readout.follow(before, step.learning_rate)
-        return _summary([judged for judged, _, _ in found], [rate for _, rate, _ in found], step.norm)
+        return _summary(found, step.norm)
 
     def test(self, items: Sequence[Item], prepare: Callable[[Item], Prepared]) -> Batch:
         """Run a trial for each item, without learning."""
-        found = thread_map(lambda item: self._one(prepare(item), learning=False), items, self._threads)
-        return _summary([judged for judged, _, _ in found], [rate for _, rate, _ in found], 0.0)
-
-    def _one(self, prepared: Prepared, *, learning: bool) -> tuple[Judged, NDArray[np.float64], tuple[NDArray[Any], ...]]:
-        recording = prepared.recording
-        learning_synapses = learning and not self._synapses.frozen
-        recording = Recording(tape=learning_synapses, rows=recording.rows, every=recording.every)
-        trial = prepared.run(recording, getattr(self._memory, "tape", None))
-        self._memory.tape = trial.tape
-        judged = prepared.judge(trial)
-        seconds = trial.n_steps * self.network.dt_ms / 1000
-        rate = np.bincount(trial.emitted.source, minlength=self.network.n) / seconds
-        if not learning:
-            return judged, rate, ()
-        assert judged.signals is not None and judged.readout is not None  # noqa: PT018
-        rule = self._new_rule()
-        gradient = rule.new_gradient()
-        if learning_synapses:
-            rule.add(self.weights, trial, judged.signals, gradient)
-        return judged._replace(signals=None, readout=None), rate, (gradient.plastic, judged.readout)
-
-    def _new_rule(self) -> Rule:
-        if self._rule == "pp-prop":
-            return PpProp(self.network, decay_pre=self._decay, decay_post=self._decay)
-        return DRtrl(self.network) if self._rule == "d-rtrl" else LocalAdjoint(self.network)
+        return _summary(self._batches.run(items, prepare, learning=False)[0], 0.0)
 
 
-def _summary(judged: list[Judged], rates: list[NDArray[np.float64]], norm: float) -> Batch:
+def _summary(found: list[Outcome], norm: float) -> Batch:
     return Batch(
-        loss=float(np.mean([each.loss for each in judged])),
-        accuracy=float(np.mean([each.correct for each in judged])),
-        rate_hz=np.mean(rates, axis=0),
+        loss=float(np.mean([outcome.loss for outcome in found])),
+        accuracy=float(np.mean([outcome.correct for outcome in found])),
+        rate_hz=np.mean([outcome.rate_hz for outcome in found], axis=0),
         gradient_norm=norm,
     )

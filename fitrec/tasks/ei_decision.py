@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fitrec.kernels.cuda.device import Device
 from fitrec.learn.gradient.constraints import Dale, Limits
 from fitrec.learn.gradient.losses import CrossEntropy, one_hot
 from fitrec.learn.gradient.optimisers import Settings
@@ -18,10 +19,11 @@ from fitrec.learn.gradient.schedules import Schedule
 from fitrec.neurons.compile import compile_model
 from fitrec.neurons.load import library_model
 from fitrec.neurons.observation import observe
-from fitrec.simulate.model_network import ModelNetwork, Recording, Trial, events
+from fitrec.simulate.model_network import ModelNetwork, Recording, events
 from fitrec.simulate.synapses import Synapses, make_synapses
-from fitrec.tasks.batches import Batch, Judged, Prepared, RuleName, Trainer
+from fitrec.tasks.batches import Batch, RuleName, Trainer
 from fitrec.tasks.evidence import INPUTS, RECALL_MS, STEPS, evidence
+from fitrec.tasks.host_trials import Judged, Prepared
 from fitrec.tasks.standardise import standardise, standardise_backward
 
 EXCITATORY = 0.8  # of the neurons
@@ -55,7 +57,7 @@ class Request:
     seed: int = 1
 
 
-def run(request: Request, progress: Callable[[int, float], None] | None = None) -> dict[str, Any]:
+def run(request: Request, progress: Callable[[int, float], None] | None = None, device: Device | None = None) -> dict[str, Any]:
     """Train until the accuracy is reached, or the iterations are used up.
 
     Every batch has new trials, and its accuracy is that before it is learned from.
@@ -65,6 +67,8 @@ def run(request: Request, progress: Callable[[int, float], None] | None = None) 
     request
     progress : optional
         Called with the number of each iteration, from 1, and its loss.
+    device : Device, optional
+        By default the CPU; it changes no bit.
 
     Returns
     -------
@@ -82,7 +86,7 @@ def run(request: Request, progress: Callable[[int, float], None] | None = None) 
 
     """
     start, processor = perf_counter(), process_time()
-    trainer = make_trainer(request)
+    trainer = make_trainer(request, device)
     excitatory = round(EXCITATORY * request.neurons)
     signs = np.signbit(trainer.weights)
     changed = np.zeros(signs.shape, np.bool_)
@@ -127,7 +131,7 @@ def _append(figures: dict[str, list[Any]], batch: Batch, running: float, excitat
         figures[key].append(value)
 
 
-def make_trainer(request: Request) -> Trainer:
+def make_trainer(request: Request, device: Device | None = None) -> Trainer:
     """Return the untrained network with all that it learns by."""
     dtype = np.dtype(request.precision)
     # Before a spike resets the voltage; the threshold carries no derivative.
@@ -140,7 +144,6 @@ def make_trainer(request: Request) -> Trainer:
     w_out = random.normal(0, (1 / request.neurons) ** 0.5, (request.neurons, 2)).astype(dtype)
     return Trainer(
         network,
-        synapses.weight.copy(),
         make_readout(w_out, kappa=exp(-1 / TAU_READOUT_MS)),
         rule=request.rule,
         trace_ms=request.trace_ms,
@@ -153,6 +156,7 @@ def make_trainer(request: Request) -> Trainer:
         ),
         readout_only=request.readout_only,
         threads=request.threads,
+        device=device,
     )
 
 
@@ -177,18 +181,10 @@ def prepare(trainer: Trainer, number: int, seed: int) -> Prepared:
     drawn = evidence(number, seed)
     voltage = np.random.default_rng((seed, _INITIAL, number)).uniform(0, 1, network.n)
 
-    def start(recording: Recording, tape: NDArray[Any] | None) -> Trial:
-        return network.run(
-            trainer.weights,
-            events(drawn.spikes, network.n),
-            recording=recording,
-            state=network.rest({"v": voltage}),
-            trial=number,
-            tape=tape,
-        )
-
     return Prepared(
-        run=start,
+        inputs=events(drawn.spikes, network.n),
+        initial={"v": voltage},
+        number=number,
         recording=Recording(rows=(_OBSERVED,)),
         judge=lambda trial: judge(trainer.readout, trial.sampled[:, 0], drawn.label),
     )

@@ -11,6 +11,7 @@ import numpy as np
 
 from fitrec.errors import ConfigError
 from fitrec.kernels.cpu.model_state import Events
+from fitrec.kernels.cuda.device import Device
 from fitrec.learn.gradient.constraints import FREE
 from fitrec.learn.gradient.losses import CrossEntropy, FiringRate, one_hot
 from fitrec.learn.gradient.optimisers import Settings
@@ -18,9 +19,10 @@ from fitrec.learn.gradient.readout import Readout, make_readout
 from fitrec.learn.gradient.rules import Signals
 from fitrec.neurons.compile import compile_model
 from fitrec.neurons.load import library_model
-from fitrec.simulate.model_network import ModelNetwork, Recording, Trial
+from fitrec.simulate.model_network import ModelNetwork, Trial
 from fitrec.simulate.synapses import Synapses, make_synapses
-from fitrec.tasks.batches import Judged, Prepared, RuleName, Trainer
+from fitrec.tasks.batches import RuleName, Trainer
+from fitrec.tasks.host_trials import Judged, Prepared
 from fitrec.tasks.nmnist_files import INPUTS, Sample, find_samples, move, read_events
 
 CLASSES = 10
@@ -64,7 +66,9 @@ class _Shown(NamedTuple):
     down: int = 0
 
 
-def run(folder: Path, request: Request, progress: Callable[[int, float], None] | None = None) -> dict[str, Any]:
+def run(
+    folder: Path, request: Request, progress: Callable[[int, float], None] | None = None, device: Device | None = None
+) -> dict[str, Any]:
     """Learn the training samples; then classify the test samples, once.
 
     Parameters
@@ -76,6 +80,8 @@ def run(folder: Path, request: Request, progress: Callable[[int, float], None] |
         looked at: for choosing settings.
     progress : optional
         Called with the number of each iteration, from 1, and its loss.
+    device : Device, optional
+        By default the CPU; it changes no bit.
 
     Returns
     -------
@@ -101,7 +107,7 @@ def run(folder: Path, request: Request, progress: Callable[[int, float], None] |
         raise ConfigError(f"--validate {request.validate} leaves none of the {len(train)} training samples; ask for fewer")
     if request.validate:
         train, test = train[: -request.validate], train[-request.validate :]
-    trainer = _trainer(request)
+    trainer = _trainer(request, device)
 
     def prepare(shown: _Shown) -> Prepared:
         return _prepare(trainer, shown, request)
@@ -133,7 +139,7 @@ def run(folder: Path, request: Request, progress: Callable[[int, float], None] |
     }
 
 
-def _trainer(request: Request) -> Trainer:
+def _trainer(request: Request, device: Device | None) -> Trainer:
     dtype, n = np.dtype(request.precision), request.neurons
     model = library_model(request.model)
     if request.surrogate is not None:
@@ -154,7 +160,6 @@ def _trainer(request: Request) -> Trainer:
     )
     return Trainer(
         network,
-        network.plastic.weight.copy(),
         readout,
         rule=request.rule,
         trace_ms=request.trace_ms,
@@ -163,6 +168,7 @@ def _trainer(request: Request) -> Trainer:
         rate=threshold,
         readout_only=request.readout_only,
         threads=request.threads,
+        device=device,
     )
 
 
@@ -185,8 +191,7 @@ def _prepare(trainer: Trainer, shown: _Shown, request: Request) -> Prepared:
     inputs = Events(indptr, pixel + np.int32(network.n))
     regularisation = FiringRate(strength=request.c_reg, target_hz=request.target_rate_hz)
     return Prepared(
-        run=lambda recording, tape: network.run(trainer.weights, inputs, recording=recording, tape=tape),
-        recording=Recording(),
+        inputs=inputs,
         judge=lambda trial: judge(trainer.readout, trial, sample.digit, regularisation),
     )
 

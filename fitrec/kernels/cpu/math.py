@@ -1,10 +1,11 @@
-"""Explicit fused multiply-add, and the exponential, the same on every machine (DESIGN section 4)."""
+"""Explicit fused multiply-add, exponential and logarithm, the same on every machine (DESIGN section 4)."""
 
 from math import factorial
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -16,6 +17,13 @@ EXP = {
     "float": (0.693359375, -2.12194440054690583e-4, -87.0, 88.0, 7, 127, 23, 32),
     "double": (0.693147180369123816490, 1.90821492927058770002e-10, -708.0, 709.0, 13, 1023, 52, 64),
 }
+# exp(r) - 1 = r + r^2 (1/2 + r/6 + ...), highest order first; log(1 + f) = 2 s (1 + z / 3 + z^2 / 5 + ...) with
+# s = f / (2 + f), z = s^2, which is f - f^2 / 2 + s (f^2 / 2 + 2 z (1 / 3 + z / 5 + ...)).
+EXPM1 = tuple(1.0 / factorial(k) for k in range(14, 1, -1))
+LOG1P = tuple(1.0 / (2 * k + 1) for k in range(11, 0, -1))
+_HIGH, _LOW = EXP["double"][:2]
+SMALLEST_EXPM1, LARGEST_EXPM1, LARGEST_LOG1P = -40.0, 709.0, 1e308  # of x: beyond, the results are kept at these
+ROOT_HALF = 0x3FE6A09E667F3BCD  # the bits of sqrt(1/2)
 
 
 @intrinsic
@@ -66,3 +74,47 @@ def exp_series(builder: Any, x: Any) -> Any:
     exponent = builder.shl(exponent, constant(place, whole))
     result = builder.fmul(result, builder.bitcast(exponent, x.type))
     return builder.select(builder.fcmp_unordered("uno", given, given), given, result)  # not a number stays so, to be found
+
+
+@intrinsic
+def _bits(typingctx: Any, x: Any) -> Any:
+    """Return the bits of a float64 as an int64."""
+    return types.int64(types.float64), lambda context, builder, signature, args: builder.bitcast(args[0], ir.IntType(64))
+
+
+@intrinsic
+def _from_bits(typingctx: Any, bits: Any) -> Any:
+    """Return the float64 that an int64 is made of."""
+    return types.float64(types.int64), lambda context, builder, signature, args: builder.bitcast(args[0], ir.DoubleType())
+
+
+@njit(inline="always")
+def expm1(given):
+    """Return exp(x) - 1 of a float64, right to two units in the last place."""
+    x = given if given > SMALLEST_EXPM1 else SMALLEST_EXPM1
+    x = x if x < LARGEST_EXPM1 else LARGEST_EXPM1
+    n = np.rint(x * LOG2E)
+    r = fma(n, -_LOW, fma(n, -_HIGH, x))
+    series = EXPM1[0]
+    for k in range(1, len(EXPM1)):
+        series = fma(series, r, EXPM1[k])
+    power = _from_bits((np.int64(n) + 1023) << 52)
+    return fma(power, fma(r * r, series, r), power - 1.0)
+
+
+@njit(inline="always")
+def log1p(given):
+    """Return log(1 + x) of a float64 that is not negative, right to two units in the last place."""
+    x = given if given < LARGEST_LOG1P else LARGEST_LOG1P
+    u = 1.0 + x
+    lost = x - (u - 1.0) if x < 1.0 else 1.0 - (u - x)
+    exponent = (_bits(u) - ROOT_HALF) >> 52
+    f = _from_bits(_bits(u) - (exponent << 52)) - 1.0  # the rest lies between sqrt(1/2) and sqrt(2)
+    s = f / (2.0 + f)
+    z = s * s
+    series = LOG1P[0]
+    for k in range(1, len(LOG1P)):
+        series = fma(series, z, LOG1P[k])
+    n, half = np.float64(exponent), 0.5 * f * f
+    small = s * (half + 2.0 * z * series) + fma(n, _LOW, lost / u)
+    return fma(n, _HIGH, f - (half - small))

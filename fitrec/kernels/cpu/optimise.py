@@ -4,20 +4,21 @@ Every weight is treated by itself, so threads may share the array in any way.
 """
 
 import math
+import sys
 from functools import cache
 
 import numpy as np
 from numba import njit
 
-from fitrec.kernels.cpu.math import exp
+from fitrec.kernels.cpu.math import exp, expm1, log1p
 from fitrec.kernels.eprop import Array
-from fitrec.kernels.optimise import Change, Constraint, Optimization, Optimizer
+from fitrec.kernels.optimise import LINEAR_FROM, PART, Change, Constraint, Optimization, Optimizer, numbers
 
-BLOCK = 1 << 16  # weights per call; sums of squares are formed block by block
+BLOCK = 32 * PART  # weights per call
 _LANES = 32
+_TINY = sys.float_info.min
 _SGD = int(Optimizer.SGD)
 _NONE, _CLIP, _EXPONENTIAL = int(Constraint.NONE), int(Constraint.CLIP), int(Constraint.EXPONENTIAL)
-_LINEAR_FROM = 40.0  # softplus(theta) is theta, also in float64
 
 
 @njit(inline="always")
@@ -40,17 +41,16 @@ def _inner(kind, scale, w, g):
     """Return the derivative by what the optimiser moves, given that by the weight."""
     if kind == _EXPONENTIAL:
         return g * abs(w)
-    return -g * type(g)(math.expm1(-abs(w) / scale))
+    return -g * type(g)(expm1(np.float64(-abs(w) / scale)))
 
 
 @njit(inline="always")
 def _softplus_moved(a, outward):
-    """softplus(theta + outward), where a = softplus(theta)."""
-    number = type(a)
-    if a < number(_LINEAR_FROM):
-        return number(math.log1p(math.expm1(a) * math.exp(outward)))
+    """softplus(theta + outward), where a = softplus(theta); in float64."""
+    if a < LINEAR_FROM:
+        return log1p(expm1(a) * exp(outward))
     theta = a + outward
-    return max(theta, number(0)) + number(math.log1p(math.exp(-abs(theta))))
+    return max(theta, 0.0) + log1p(exp(-abs(theta)))
 
 
 @njit(inline="always")
@@ -69,7 +69,8 @@ def _moved(kind, scale, w, change, w_min, w_max, tiny):
     elif kind == _EXPONENTIAL:
         new, floor = magnitude * exp(outward), tiny
     else:
-        new = magnitude if change == zero else _softplus_moved(magnitude / scale, outward / scale) * scale
+        theta_moved = _softplus_moved(np.float64(magnitude / scale), np.float64(outward / scale))
+        new = magnitude if change == zero else number(theta_moved) * scale
         floor = tiny
     # From 0 no multiplicative change leads back; a 0 from the beginning stays.
     floor = floor if magnitude > zero else zero
@@ -84,28 +85,21 @@ def _form(optimizer, kind):
     """Compile the update for one optimiser and one constraint: as constants they leave a loop that becomes vector code."""
 
     @njit(nogil=True, cache=True, error_model="numpy")
-    def update_form(optimization, change, weights, gradient, mean, square, tiny, start, stop):
-        number = weights.dtype.type
-        scale, gain, limit = number(change.scale), number(change.gain), number(change.limit)
-        beta_1, beta_2 = number(optimization.beta_1), number(optimization.beta_2)
-        new_1, new_2 = number(1 - optimization.beta_1), number(1 - optimization.beta_2)
-        epsilon, w_min, w_max = number(optimization.epsilon), number(optimization.w_min), number(optimization.w_max)
-        smallest, zero = number(tiny), number(0)
-        sgd = optimizer == _SGD
-        rate = number(optimization.learning_rate if sgd else adam_rate(optimization, change.iteration))
+    def update_form(o, weights, gradient, mean, square, start, stop):
+        zero, sgd = weights.dtype.type(0), optimizer == _SGD
         weights, gradient, mean, square = weights[start:stop], gradient[start:stop], mean[start:stop], square[start:stop]
         for i in range(weights.shape[0]):
             w, g = weights[i], gradient[i]
             if kind > _CLIP:
-                g = _inner(kind, scale, w, g)
-            g = min(max(gain * g, -limit), limit)
+                g = _inner(kind, o.scale, w, g)
+            g = min(max(o.gain * g, -o.limit), o.limit)
             if sgd:
-                weights[i] = _moved(kind, scale, w, rate * g, w_min, w_max, smallest)
+                weights[i] = _moved(kind, o.scale, w, o.rate * g, o.w_min, o.w_max, o.tiny)
             else:
-                m, s, moved = adam(g, mean[i], square[i], beta_1, new_1, beta_2, new_2, rate, epsilon)
-                mean[i] = m if abs(m) > smallest else zero
-                square[i] = s if s > smallest else zero
-                weights[i] = _moved(kind, scale, w, moved, w_min, w_max, smallest)
+                m, s, moved = adam(g, mean[i], square[i], o.beta_1, o.new_1, o.beta_2, o.new_2, o.rate, o.epsilon)
+                mean[i] = m if abs(m) > o.tiny else zero
+                square[i] = s if s > o.tiny else zero
+                weights[i] = _moved(kind, o.scale, w, moved, o.w_min, o.w_max, o.tiny)
 
     return update_form
 
@@ -127,7 +121,7 @@ def update(
     times slower with denormal numbers.
     """
     form = _form(optimization.optimizer, change.constraint)
-    form(optimization, change, weights, gradient, mean, square, tiny, start, stop)
+    form(numbers(optimization, change, weights.dtype, tiny), weights, gradient, mean, square, start, stop)
 
 
 @njit(inline="always")
@@ -138,20 +132,60 @@ def _square(kind, scale, w, g):
     return np.float64(g) * np.float64(g)
 
 
+@njit(inline="always")
+def _tree(lanes):
+    """Sum of 32 lanes: lane i plus lane i + 16, then + 8, + 4, + 2, + 1."""
+    width = _LANES // 2
+    while width:
+        for k in range(width):
+            lanes[k] += lanes[k + width]
+        width //= 2
+    return lanes[0]
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
 def squares(constraint, scale, weights, gradient, start, stop):
-    """Sum of the squares (float64) of the derivatives [start, stop) by what the optimiser moves, in an order of its own."""
-    lanes = np.zeros(_LANES)
+    """Return sums of the squares (float64) of the derivatives [start, stop) by what the optimiser moves, one per `PART`."""
     size = weights.dtype.type(scale)
     weights, gradient = weights[start:stop], gradient[start:stop]
-    whole = weights.shape[0] // _LANES * _LANES
-    for first in range(0, whole, _LANES):
-        w, g = weights[first : first + _LANES], gradient[first : first + _LANES]
-        for k in range(_LANES):
-            lanes[k] += _square(constraint, size, w[k], g[k])
-    for i in range(whole, weights.shape[0]):
-        lanes[i - whole] += _square(constraint, size, weights[i], gradient[i])
-    total = 0.0
-    for lane in range(_LANES):
-        total += lanes[lane]
-    return total
+    parts = np.empty((weights.shape[0] + PART - 1) // PART)
+    for part in range(parts.shape[0]):
+        lanes = np.zeros(_LANES)
+        end = min((part + 1) * PART, weights.shape[0])
+        for first in range(part * PART, end, _LANES):
+            w, g = weights[first : min(first + _LANES, end)], gradient[first : min(first + _LANES, end)]
+            for k in range(w.shape[0]):
+                lanes[k] += _square(constraint, size, w[k], g[k])
+        parts[part] = _tree(lanes)
+    return parts
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def total(parts):
+    """Sum of the parts of `squares`, in the same order of lanes."""
+    lanes = np.zeros(_LANES)
+    for i in range(parts.shape[0]):
+        lanes[i % _LANES] += parts[i]
+    return _tree(lanes)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def shorten_along(gradient, rates, share):
+    """Multiply by `share` the part of each row of the gradient, (row, input) float32, that lies along its rates (float64).
+
+    Parameters
+    ----------
+    rates : (row, input), or (1, input) for all rows
+    share : float
+
+    """
+    for row in range(gradient.shape[0]):
+        g, r = gradient[row], rates[row if rates.shape[0] > 1 else 0]
+        products, powers = np.zeros(_LANES), np.zeros(_LANES)
+        for first in range(0, g.shape[0], _LANES):
+            for k in range(min(_LANES, g.shape[0] - first)):
+                products[k] += np.float64(g[first + k]) * r[first + k]
+                powers[k] += r[first + k] * r[first + k]
+        along = _tree(products) / max(_tree(powers), _TINY)
+        for i in range(g.shape[0]):
+            g[i] = np.float32(np.float64(g[i]) - (1 - share) * along * r[i])

@@ -1,19 +1,10 @@
 // What the code of compiled neuron models is made of: one rounding per operation, as in kernels/cpu/simd_math.py, and the structs it
 // works on. The generated text in front defines Real and the sizes (N_STATES, ...).
 #pragma once
+#include "arithmetic.cuh"
 #include "philox.cuh"
 #include "spikes.cuh"
 
-__device__ __forceinline__ float mul_add(float a, float b, float c) { return fmaf(a, b, c); }
-__device__ __forceinline__ double mul_add(double a, double b, double c) { return fma(a, b, c); }
-__device__ __forceinline__ float root(float a) { return sqrtf(a); }
-__device__ __forceinline__ double root(double a) { return sqrt(a); }
-__device__ __forceinline__ float nearest(float a) { return rintf(a); }
-__device__ __forceinline__ double nearest(double a) { return rint(a); }
-__device__ __forceinline__ float magnitude(float a) { return fabsf(a); }
-__device__ __forceinline__ double magnitude(double a) { return fabs(a); }
-__device__ __forceinline__ Real smaller(Real a, Real b) { return a < b ? a : b; }
-__device__ __forceinline__ Real larger(Real a, Real b) { return a > b ? a : b; }
 __device__ __forceinline__ Real flag(bool set) { return set ? Real(1) : Real(0); }
 __device__ __forceinline__ Real choose(Real flag, Real yes, Real no) { return flag != Real(0) ? yes : no; }
 

@@ -2,10 +2,13 @@
 
 import hashlib
 import re
+import sys
 from functools import cache
 from importlib.resources import files
 
 from fitrec.kernels.cpu import lif, philox, wiring
+from fitrec.kernels.cuda.series import series
+from fitrec.kernels.optimise import LINEAR_FROM, PART, Constraint, Optimizer
 
 _INCLUDE = re.compile(r'^#include "([\w.]+)"$', re.MULTILINE)
 _ONCE = re.compile(r"^#pragma once$", re.MULTILINE)  # headers are put in place once anyhow
@@ -51,7 +54,8 @@ def with_includes(text: str, name: str) -> str:
                 return ""
             seen.add(header)
             line = text.count("\n", 0, match.start()) + 2
-            return f'{expand(files(__package__).joinpath(header).read_text(), header)}\n#line {line} "{name}"'
+            found = series() if header == "series.cuh" else files(__package__).joinpath(header).read_text()
+            return f'{expand(found, header)}\n#line {line} "{name}"'
 
         return f'#line 1 "{name}"\n' + _INCLUDE.sub(put, _ONCE.sub("", text))
 
@@ -73,5 +77,10 @@ def _constants() -> str:
         "NORMAL_MEAN": philox.NORMAL_MEAN,
         "NORMAL_SCALE": f"{float(philox.NORMAL_SCALE).hex()}f",
         "FROM_FIXED": f"{(1.0 / lif.FIXED_ONE).hex()}f",
+        "SQUARES_PART": PART,
+        "LINEAR_FROM": LINEAR_FROM.hex(),
+        "SMALLEST_DOUBLE": sys.float_info.min.hex(),
+        **{f"OPTIMIZER_{kind.name}": int(kind) for kind in Optimizer},
+        **{f"CONSTRAINT_{kind.name}": int(kind) for kind in Constraint},
     }
     return "".join(f"#define {name} {value}\n" for name, value in values.items())

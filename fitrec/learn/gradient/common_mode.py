@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from fitrec.kernels.cpu.optimise import shorten_along
 from fitrec.networks.network import Network
 
 Gradients = NDArray[np.float32]
@@ -34,13 +35,9 @@ class CommonMode:
         """Change gradients by plastic (trained, input) and by feed-forward weights (condition, trained, ff)."""
         if self._share == 1:
             return plastic, feed_forward
-        parts = [
-            self._shortened(plastic[:, part], self._pre_hz[:, part]) for part in (slice(self._n_exc), slice(self._n_exc, None))
-        ]
-        return np.hstack(parts), self._shortened(feed_forward, self._ff_hz)
-
-    def _shortened(self, gradient: Gradients, rates: NDArray[np.float64]) -> Gradients:
-        """Of the last axis, the inputs."""
-        power = np.maximum((rates * rates).sum(axis=-1, keepdims=True), np.finfo(np.float64).tiny)
-        along = (gradient * rates).sum(axis=-1, keepdims=True) / power
-        return np.asarray(gradient - (1 - self._share) * along * rates, np.float32)
+        plastic, feed_forward = plastic.copy(), feed_forward.copy()
+        for part in (slice(self._n_exc), slice(self._n_exc, None)):
+            shorten_along(plastic[:, part], self._pre_hz[:, part], self._share)
+        for of_condition, rates in zip(feed_forward, self._ff_hz, strict=True):
+            shorten_along(of_condition, rates, self._share)
+        return plastic, feed_forward

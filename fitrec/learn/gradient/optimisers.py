@@ -1,21 +1,18 @@
 """Gradient descent and Adam over several parameter arrays, with clipping, schedules, and a state that can be saved."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.errors import ConfigError, TrainingError
-from fitrec.kernels.cpu.optimise import BLOCK, squares, update
-from fitrec.kernels.eprop import Array
-from fitrec.kernels.optimise import Change, Optimization, Optimizer
-from fitrec.learn.gradient.constraints import Parameter, magnitude_scale
+from fitrec.kernels.cuda.device import Device
+from fitrec.learn.gradient.constraints import Parameter
 from fitrec.learn.gradient.schedules import Schedule
-from fitrec.simulate.threads import thread_map
-
-Result = TypeVar("Result")
+from fitrec.learn.gradient.updates import DeviceUpdate, HostUpdate, Update
+from fitrec.learn.gradient.updates import Step as OneStep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +57,7 @@ class Optimiser:
     """Changes parameters by their gradients.
 
     Derivatives are first turned into those by what the optimiser moves (`Limits.dale`), then clipped. The same gradients give
-    the same bits for any number of threads, and in a training that was interrupted and restored.
+    the same bits for any number of threads, on a device, and in a training that was interrupted and restored.
 
     Parameters
     ----------
@@ -69,18 +66,34 @@ class Optimiser:
     settings : Settings
     threads : int, optional
         By default all that there are.
+    device : Device, optional
+    on_device : mapping from a parameter's name to (element,), optional
+        Arrays on the device that are changed in place of these parameters' values; so the gradients of these lie there too.
 
     """
 
-    def __init__(self, parameters: Sequence[Parameter], settings: Settings, *, threads: int | None = None) -> None:
-        self.settings, self._threads = settings, threads
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        settings: Settings,
+        *,
+        threads: int | None = None,
+        device: Device | None = None,
+        on_device: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.settings = settings
         self.parameters = tuple(parameter for parameter in parameters if not parameter.frozen)
         self.iterations = 0
-        adam = settings.kind == "adam"
-        self._moments = {p.name: np.zeros((2, p.values.size if adam else 0), p.values.dtype) for p in self.parameters}
-        self._scales = {p.name: magnitude_scale(p.values) for p in self.parameters}
+        adam, there = settings.kind == "adam", on_device or {}
 
-    def step(self, gradients: Mapping[str, Array]) -> Step:
+        def update(parameter: Parameter) -> Update:
+            if device is None or parameter.name not in there:
+                return HostUpdate(parameter, adam=adam, threads=threads)
+            return DeviceUpdate(parameter, device, there[parameter.name], adam=adam)
+
+        self._updates = {parameter.name: update(parameter) for parameter in self.parameters}
+
+    def step(self, gradients: Mapping[str, Any]) -> Step:
         """Change the parameters.
 
         Parameters
@@ -94,20 +107,21 @@ class Optimiser:
             If a derivative is not finite; the parameters then stay as they were.
 
         """
-        norm = self._norm(gradients)
+        s, norm = self.settings, self._norm(gradients)
         self.iterations += 1
-        rate = self.settings.learning_rate * self.settings.schedule(self.iterations)
-        gain = self.settings.clip_norm / norm if norm > self.settings.clip_norm else 1.0
-        for parameter in self.parameters:
-            self._update(parameter, gradients[parameter.name], rate, gain)
+        rate = s.learning_rate * s.schedule(self.iterations)
+        gain = s.clip_norm / norm if norm > s.clip_norm else 1.0
+        step = OneStep(s.kind, self.iterations, rate, s.beta_1, s.beta_2, s.epsilon, gain, s.clip_value)
+        for name, update in self._updates.items():
+            update.change(gradients[name], step)
         return Step(norm, rate)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return everything that the next update depends on beside the parameters themselves, as copies."""
         state: dict[str, NDArray[Any]] = {"iterations": np.array([self.iterations])}
-        for parameter in self.parameters:
-            state[f"moments/{parameter.name}"] = self._moments[parameter.name].copy()
-            state[f"scale/{parameter.name}"] = np.array([self._scales[parameter.name]])
+        for name, update in self._updates.items():
+            state[f"moments/{name}"] = update.moments()
+            state[f"scale/{name}"] = np.array([update.scale])
         return state
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -121,26 +135,20 @@ class Optimiser:
                 f"{_described(wanted.get(differs))}; go on with the settings it was saved with, or begin anew"
             )
         self.iterations = int(state["iterations"][0])
-        for parameter in self.parameters:
-            self._moments[parameter.name][:] = state[f"moments/{parameter.name}"]
-            self._scales[parameter.name] = float(state[f"scale/{parameter.name}"][0])
+        for name, update in self._updates.items():
+            update.restore(state[f"moments/{name}"], float(state[f"scale/{name}"][0]))
 
-    def _norm(self, gradients: Mapping[str, Array]) -> float:
+    def _norm(self, gradients: Mapping[str, Any]) -> float:
         total = 0.0
-        for parameter in self.parameters:
-            gradient, kind, scale = gradients[parameter.name], int(parameter.constraint), self._scales[parameter.name]
-            values = parameter.values
-            parts = self._over_blocks(
-                lambda start, stop, g=gradient, w=values, k=kind, s=scale: squares(k, s, w, g, start, stop),  # type: ignore[misc]
-                values.size,
-            )
-            of_parameter = sum(parts)
+        for name, update in self._updates.items():
+            of_parameter = update.square(gradients[name])
             if not np.isfinite(of_parameter):
-                self._require_finite(parameter, gradient)
+                self._require_finite(update, gradients[name])
             total += of_parameter
         return float(np.sqrt(total))
 
-    def _require_finite(self, parameter: Parameter, gradient: Array) -> None:
+    def _require_finite(self, update: Update, given: Any) -> None:
+        parameter, gradient = update.parameter, update.on_host(given)
         what, broken = "the gradient", np.flatnonzero(~np.isfinite(gradient))
         if not broken.size:  # it is its square, or its product with the weight
             what, broken = "a value too large to go on with: the gradient", np.array([np.abs(gradient).argmax()])
@@ -150,30 +158,6 @@ class Optimiser:
             f"iteration {self.iterations + 1} ({broken.size} of {gradient.size} elements); nothing was changed: use a learning "
             f"rate below {self.settings.learning_rate:g} or a smaller clip_norm, and go on from the last checkpoint"
         )
-
-    def _update(self, parameter: Parameter, gradient: Array, rate: float, gain: float) -> None:
-        s, limits, values = self.settings, parameter.limits, parameter.values
-        numbers = np.finfo(values.dtype)
-        optimization = Optimization(
-            optimizer=int(Optimizer[s.kind.upper()]),
-            learning_rate=rate * parameter.rate,
-            beta_1=s.beta_1,
-            beta_2=s.beta_2,
-            epsilon=s.epsilon,
-            w_min=max(limits.w_min, float(numbers.min)),
-            w_max=min(limits.w_max, float(numbers.max)),
-        )
-        change = Change(self.iterations, int(parameter.constraint), self._scales[parameter.name], gain, s.clip_value)
-        mean, square = self._moments[parameter.name]
-        tiny = float(numbers.tiny)
-        self._over_blocks(
-            lambda start, stop: update(optimization, change, values, gradient, mean, square, tiny, start, stop), values.size
-        )
-
-    def _over_blocks(self, function: Callable[[int, int], Result], size: int) -> list[Result]:
-        """Call the function with the limits of each block of an array; results in their order."""
-        blocks = [(start, min(start + BLOCK, size)) for start in range(0, size, BLOCK)]
-        return thread_map(lambda block: function(*block), blocks, self._threads if len(blocks) > 1 else 1)
 
 
 def _described(found: tuple[tuple[int, ...], np.dtype[Any]] | None) -> str:

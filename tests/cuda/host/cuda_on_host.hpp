@@ -311,6 +311,7 @@ static inline int __ffs(unsigned v) { return __builtin_ffs(int(v)); }
 static inline int __clz(int v) { return v ? __builtin_clz(unsigned(v)) : 32; }
 static inline float __int_as_float(int v) { return std::bit_cast<float>(v); }
 static inline double __longlong_as_double(long long v) { return std::bit_cast<double>(v); }
+static inline long long __double_as_longlong(double v) { return std::bit_cast<long long>(v); }
 static inline unsigned __umulhi(unsigned a, unsigned b) { return unsigned((unsigned long long)a * b >> 32); }
 static inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
     return (unsigned long long)((unsigned __int128)a * b >> 64);

@@ -1,4 +1,4 @@
-"""The exponential of compiled neuron models."""
+"""Exponential and logarithm in fixed series."""
 
 from typing import Any
 
@@ -60,3 +60,35 @@ def test_a_number_has_the_bits_of_a_vector(dtype: str) -> None:
     out = np.empty_like(x)
     one_by_one(x, out)
     np.testing.assert_array_equal(out, exp(x, dtype))
+
+
+@njit
+def both(x: Any, minus_one: Any, one_plus: Any) -> None:
+    for i in range(x.shape[0]):
+        minus_one[i] = math.expm1(x[i])
+        one_plus[i] = math.log1p(abs(x[i]))
+
+
+def units_of_error(found: Any, exact: Any) -> Any:
+    return np.abs(found - exact) / np.spacing(np.abs(exact).astype(np.float64))
+
+
+def test_expm1_and_log1p_are_right_to_two_units_in_the_last_place() -> None:
+    rng = np.random.default_rng(2)
+    wide = 10.0 ** rng.uniform(-300, 300, 50_000)
+    x = np.concatenate((np.linspace(-39, 700, 100_000), rng.uniform(-2, 2, 100_000), rng.normal(0, 1e-5, 20_000), wide, [0.0]))
+    minus_one, one_plus = np.empty_like(x), np.empty_like(x)
+    both(x, minus_one, one_plus)
+    for precise, found, among in ((np.expm1, minus_one, x < 80), (np.log1p, one_plus, x >= 0)):
+        exact = precise(x[among].astype(np.longdouble))
+        assert units_of_error(found[among], exact).max() < 2
+        assert (found[among].astype(np.float32) != exact.astype(np.float32)).mean() < 1e-4  # as float32 they are right
+
+
+def test_expm1_and_log1p_stay_finite() -> None:
+    x = np.array([-1e300, -np.inf, 1e300, np.inf])
+    minus_one, one_plus = np.empty_like(x), np.empty_like(x)
+    both(x, minus_one, one_plus)
+    assert minus_one[:2].tolist() == [-1.0, -1.0]
+    assert np.isfinite(minus_one).all()
+    assert np.isfinite(one_plus).all()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fitrec.errors import ConfigError, TrainingError
-from fitrec.learn.gradient import optimisers
+from fitrec.learn.gradient import updates
 from fitrec.learn.gradient.constraints import Limits, Parameter
 from fitrec.learn.gradient.optimisers import Optimiser, Settings
 from fitrec.learn.gradient.schedules import Schedule
@@ -135,7 +135,7 @@ def test_frozen_parameters_stay() -> None:
 @pytest.mark.parametrize("kind", ["sgd", "adam"])
 @pytest.mark.parametrize("dale", ["none", "clip", "exponential", "softplus"])
 def test_resuming_and_threads_change_no_bit(kind: Any, dale: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(optimisers, "BLOCK", 64)
+    monkeypatch.setattr(updates, "BLOCK", 64)
     random = np.random.default_rng(2)
     initial = random.normal(0, 0.1, 1000).astype(np.float32)
     gradients = random.normal(0, 1, (6, 1000)).astype(np.float32)
