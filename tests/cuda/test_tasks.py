@@ -23,7 +23,7 @@ def test_the_decision_task_equals_the_cpu(one_device: Any, monkeypatch: pytest.M
     assert expected["gradient_norm"][0] > 0
     assert expected["rate_hz"][0]["E"] > 0
     monkeypatch.setattr(one_device, "free_bytes", lambda: 10**6)
-    with pytest.raises(DeviceError, match="one trial of this network needs 0.00327 GB on .* take fewer neurons"):
+    with pytest.raises(DeviceError, match=r"one trial of this network needs 0\.00327 GB on .* take fewer neurons"):
         ei_decision.run(request, device=one_device)
 
 
