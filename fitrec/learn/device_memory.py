@@ -1,9 +1,14 @@
 """The memory that a training needs on a GPU, part by part, from its sizes alone; `fitrec.learn.memory` counts the host's."""
 
+from dataclasses import dataclass, replace
+
 from fitrec.kernels.cuda import lif, ridge, rls
+from fitrec.kernels.cuda.model import Shape
+from fitrec.learn.gradient.device_rules import Kind, gradient_bytes
 from fitrec.learn.memory import FitSizes, Parts
 from fitrec.learn.rls_learner import chosen_rank
 from fitrec.learn.statistics_form import is_shared, slots
+from fitrec.simulate.device_trials import SHARE
 
 
 def shared_parts(s: FitSizes, *, traces: bool) -> Parts:
@@ -29,15 +34,67 @@ def ridge_parts(s: FitSizes, *, trials: tuple[int, ...], gram: str, memory_bytes
     }
 
 
-def gradient_parts(s: FitSizes, rule: str) -> Parts:
-    """Count what gradient rules need besides, nothing where they learn on the CPU; the tapes of trials come on top."""
-    if rule in ("bptt", "e-prop-plus"):
+@dataclass(frozen=True, kw_only=True)
+class GradientTrial:
+    """Sizes of a trial of a gradient fit and of its derivatives.
+
+    Attributes
+    ----------
+    kind : str
+        Form of the rule on a device.
+    shape : Shape
+        Of the compiled model and its network.
+    synapses : int
+        Plastic ones, feed-forward ones included.
+    steps : int
+        Of the longest run without derivatives.
+    window_steps, bin_steps : int
+        Of a window of derivatives, and of a bin.
+    dt_ms : float
+    tapes : int
+        Windows whose steps are kept at the same time.
+
+    """
+
+    kind: Kind
+    shape: Shape
+    synapses: int
+    steps: int
+    window_steps: int
+    bin_steps: int
+    dt_ms: float
+    tapes: int
+
+    def parts(self) -> Parts:
+        """Count what one trial needs; as many more as fit run at the same time."""
+        item = 4
+        parts = {
+            "tape of one trial": self.tapes * self.shape.trial_bytes(item, self.window_steps, tape=True),
+            "gradient of one trial": gradient_bytes(self.kind, self.shape, self.synapses, item, self.window_steps),
+            "state and spikes of one trial": self.shape.trial_bytes(item, self.steps, tape=False),
+        }
+        total = sum(parts.values())
+        return {**parts, "what the allocator loses of it": int(total / SHARE) - total}
+
+    def longest_window(self, free: int) -> int:
+        """Return the steps of the longest window, in whole bins, with which a trial takes no more than so many bytes."""
+        fits, beyond = 0, self.window_steps // self.bin_steps + 1  # bins
+        while beyond - fits > 1:
+            middle = (fits + beyond) // 2
+            trial = replace(self, window_steps=middle * self.bin_steps)
+            fits, beyond = (middle, beyond) if sum(trial.parts().values()) <= free else (fits, middle)
+        return fits * self.bin_steps
+
+
+def gradient_parts(s: FitSizes, trial: GradientTrial | None) -> Parts:
+    """Count what gradient rules need besides; nothing where they learn on the CPU."""
+    if trial is None:
         return {}
     synapses = s.n_trained * (s.n_inputs + s.n_ff)
-    traces = 4 if rule == "d-rtrl" else 0  # about as many rows
     return {
         "compiled synapses": 8 * synapses + 12 * s.n_static + 16 * (s.n_neurons + s.n_ff),
-        "gradient, and that of one trial": 4 * (2 + traces) * synapses,
+        "sum of the trials' gradients": 4 * synapses,
+        **trial.parts(),
     }
 
 

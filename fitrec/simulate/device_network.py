@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from fitrec.kernels.cpu import model_state
 from fitrec.kernels.cuda.device import Device
 from fitrec.kernels.cuda.model import Drive, Events, ModelKernels, Record, Shape, State, Wiring
+from fitrec.neurons.blocks import Blocks
+from fitrec.neurons.model import Model
 from fitrec.simulate.model_network import ModelNetwork, Recording, Trial
 
 
@@ -58,18 +60,7 @@ class DeviceModelNetwork:
     def __init__(self, device: Device, network: ModelNetwork) -> None:
         self.device, self.network = device, network
         compiled = network.compiled
-        blocks, model = compiled.blocks, compiled.model
-        self.shape = Shape(
-            states=len(model.states),
-            ports=len(model.ports),
-            filters=len(blocks.filtered),
-            rows=len(blocks.rows),
-            kept=blocks.kept,
-            trainable=len(blocks.derivatives.trainable),
-            n=network.n,
-            n_inputs=network.n_inputs,
-            delay=network.delay_steps,
-        )
+        self.shape = shape_of(compiled.model, compiled.blocks, network.n, network.n_inputs, network.delay_steps)
         self._kernels: ModelKernels | None = None
         self._parameters = network.parameters
         host = network.wiring(np.zeros(0, network.dtype))
@@ -195,10 +186,7 @@ class DeviceModelNetwork:
 
     def trial_bytes(self, n_steps: int, *, tape: bool) -> int:
         """Memory that one trial of so many steps takes: its spikes and its state, twice, or its tape."""
-        s, size = self.shape, self.network.dtype.itemsize
-        if tape:
-            return n_steps * s.kept * s.width * size
-        return 2 * s.width * ((s.states + s.filters + 2) * size + 16 * s.ports) + 4 * (s.delay + n_steps) * s.words
+        return self.shape.trial_bytes(self.network.dtype.itemsize, n_steps, tape=tape)
 
     def nothing_yet(self, state: State) -> DeviceTrials:
         """Return trials of no steps, to go on from."""
@@ -235,3 +223,18 @@ class DeviceModelNetwork:
                 )
             )
         return results
+
+
+def shape_of(model: Model, blocks: Blocks, n: int, n_inputs: int, delay: int) -> Shape:
+    """Return the sizes of a model and its network."""
+    return Shape(
+        states=len(model.states),
+        ports=len(model.ports),
+        filters=len(blocks.filtered),
+        rows=len(blocks.rows),
+        kept=blocks.kept,
+        trainable=len(blocks.derivatives.trainable),
+        n=n,
+        n_inputs=n_inputs,
+        delay=delay,
+    )

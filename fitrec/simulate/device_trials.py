@@ -18,7 +18,7 @@ from fitrec.simulate.record import TrialRecord
 
 Item = TypeVar("Item")
 
-_SHARE = 0.8  # of the free memory; the rest is for what the allocator loses
+SHARE = 0.8  # of the free memory; the rest is for what the allocator loses
 _REMEDY = "take fewer neurons or synapses, or shorter windows (train.gradient.window_ms)"
 
 
@@ -152,7 +152,7 @@ def batches(device: Device, trials: Sequence[Item], trial_bytes: int, remedy: st
         If not even one trial fits; the sentence says what to do, the `remedy`.
 
     """
-    require_memory(device, int(trial_bytes / _SHARE), "one trial of this network", remedy)
-    size = max(1, int(_SHARE * device.free_bytes()) // trial_bytes)
+    require_memory(device, int(trial_bytes / SHARE), "one trial of this network", remedy)
+    size = max(1, int(SHARE * device.free_bytes()) // trial_bytes)
     for first in range(0, len(trials), size):
         yield trials[first : first + size]

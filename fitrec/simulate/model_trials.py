@@ -73,11 +73,7 @@ class ModelTrials:
                 "network.balanced.connectivity: stored"
             )
         self.network = network
-        model, changed = network_model(network)
-        if surrogate is not None:
-            model = replace(model, surrogate=surrogate)
-        if observed_ms is not None:
-            model = observe_rate(model, observed_ms)
+        model, changed = trials_model(network, surrogate, observed_ms)
         self.compiled: CompiledModel = compile_model(
             model, per_neuron=(*changed, *per_neuron), trainable=trainable, spike_signal=spike_signal
         )
@@ -301,6 +297,16 @@ class ModelTrials:
         port = np.where(inhibitory, self._ports["plastic_inh"], self._ports["plastic_exc"])
         weight = np.concatenate((net.plastic_weight.reshape(-1), np.zeros(n_trained * self._n_ff, F)))
         return make_synapses(net.n_neurons, self._n_ff, source, neuron, weight, port)
+
+
+def trials_model(
+    network: Network, surrogate: Surrogate | None, observed_ms: float | None
+) -> tuple[Model, dict[str, NDArray[np.float64]]]:
+    """Return `network_model`, with what `ModelTrials` is asked to change."""
+    model, changed = network_model(network)
+    if surrogate is not None:
+        model = replace(model, surrogate=surrogate)
+    return (model if observed_ms is None else observe_rate(model, observed_ms)), changed
 
 
 def network_model(network: Network) -> tuple[Model, dict[str, NDArray[np.float64]]]:

@@ -27,6 +27,7 @@ from fitrec.networks.weights import Weights
 from fitrec.simulate.simulator import Simulator
 from fitrec.simulate.threads import available_threads
 from fitrec.stages import VERSIONS
+from fitrec.stages.gradient_memory import gradient_trial
 from fitrec.stages.train_gradient import make_gradient_fit
 from fitrec.stages.train_memory import require_device_memory, require_memory
 from fitrec.stages.train_progress import Reporter, Status
@@ -85,7 +86,7 @@ def run(
     sizes, gpu = FitSizes.of(net, wanted.n_bins), open_device(device)
     require_memory(sizes, config, threads or available_threads())
     if gpu is not None:
-        require_device_memory(sizes, config, gpu)
+        require_device_memory(sizes, config, gpu, gradient_trial(net, net.window_steps // wanted.n_bins, config))
     reporter = Reporter(show)
     training = make_training(net, wanted, config, threads, reporter.condition, gpu)
     identity = {

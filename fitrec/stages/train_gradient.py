@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,13 +69,7 @@ def make_gradient_fit(problem: Problem, rule: str, config: GradientConfig) -> Fi
     online = rule == "e-prop-plus"
     if online and problem.simulator.device is not None:
         logger.warning("e-prop-plus learns on the CPU: its trials, with an update after every bin, are one after another")
-    trials = ModelTrials(
-        network,
-        spike_signal=not online,
-        trainable=tuple(config.trainable),
-        surrogate=_surrogate(config),
-        observed_ms=config.readout_ms if online else None,
-    )
+    trials = ModelTrials(network, trainable=tuple(config.trainable), **derived(rule, config))
     updates = config.loops * (problem.rate_hz.shape[0] * problem.rate_hz.shape[1] if online else 1)
     options = FitOptions(
         name=rule,
@@ -167,6 +162,13 @@ def _optimiser(config: GradientConfig, updates: int) -> Settings:
     )
 
 
+def derived(rule: str, config: GradientConfig) -> dict[str, Any]:
+    """Return what a rule needs of the neurons' model, as options of `ModelTrials`."""
+    online = rule == "e-prop-plus"
+    surrogate, observed_ms = _surrogate(config), config.readout_ms if online else None
+    return {"spike_signal": not online, "surrogate": surrogate, "observed_ms": observed_ms}
+
+
 def _surrogate(config: GradientConfig) -> Surrogate | None:
     if config.surrogate is None:
         return None
@@ -184,32 +186,39 @@ def _windows(problem: Problem, rule: str, config: GradientConfig, trials: ModelT
 
     """
     network, threads = problem.simulator.network, problem.threads or available_threads()
-    whole, per_bin, bin_ms = network.window_steps, problem.bin_steps, problem.bin_s * 1e3
-    if rule == "e-prop-plus":  # learns after every bin
-        return Windows(steps=per_bin, overlap=False, workers=1)
-    overlap = config.overlap and rule in GO_BACK
-    wanted = max(1, round(config.window_ms / bin_ms)) * per_bin if config.window_ms else 0
-    windows = plan_windows(trials, per_bin, wanted, config.memory_gb * _GB, threads, overlap=overlap)
-    if isinstance(windows, int):
-        if not windows:
-            needed = (1 + overlap) * trials.model_network.new_tape(per_bin).nbytes / _GB
-            raise TrainingError(
-                f"train.gradient.memory_gb is {config.memory_gb:g}, but the derivatives of one bin of {bin_ms:g} ms need "
-                f"{needed:.3g}; raise it"
-            )
-        raise TrainingError(
-            f"train.gradient.window_ms is {config.window_ms:g}, but {config.memory_gb:g} GB (memory_gb) hold the steps of at "
-            f"most {windows * network.dt_ms:.5g} ms; shorten it, or raise memory_gb"
-        )
-    if not wanted and windows.steps < whole:
+    step_bytes, whole = trials.model_network.new_tape(1).nbytes, network.window_steps
+    windows = windows_of(rule, config, step_bytes, whole, problem.bin_steps, network.dt_ms, threads)
+    if not config.window_ms and windows.steps < whole and rule != "e-prop-plus":
         logger.warning(
             "derivatives go back through windows of %.5g ms, of trials of %.5g ms: train.gradient.memory_gb holds no more",
             windows.steps * network.dt_ms,
             whole * network.dt_ms,
         )
-    if windows.workers < threads:
+    if windows.workers < threads and rule != "e-prop-plus":
         logger.info("%d trials at a time for %d threads: train.gradient.memory_gb holds no more", windows.workers, threads)
     return windows
+
+
+def windows_of(
+    rule: str, config: GradientConfig, step_bytes: int, whole: int, bin_steps: int, dt_ms: float, threads: int
+) -> Windows:
+    """Cut trials of `whole` steps, each of which leaves so many bytes; see `_windows`."""
+    if rule == "e-prop-plus":  # learns after every bin
+        return Windows(steps=bin_steps, overlap=False, workers=1)
+    overlap, bin_ms = config.overlap and rule in GO_BACK, bin_steps * dt_ms
+    wanted = max(1, round(config.window_ms / bin_ms)) * bin_steps if config.window_ms else 0
+    windows = plan_windows(step_bytes, whole, bin_steps, wanted, config.memory_gb * _GB, threads, overlap=overlap)
+    if isinstance(windows, Windows):
+        return windows
+    if not windows:
+        raise TrainingError(
+            f"train.gradient.memory_gb is {config.memory_gb:g}, but the derivatives of one bin of {bin_ms:g} ms need "
+            f"{(1 + overlap) * bin_steps * step_bytes / _GB:.3g}; raise it"
+        )
+    raise TrainingError(
+        f"train.gradient.window_ms is {config.window_ms:g}, but {config.memory_gb:g} GB (memory_gb) hold the steps of at "
+        f"most {windows * dt_ms:.5g} ms; shorten it, or raise memory_gb"
+    )
 
 
 def require_paths(model: Model, ports: dict[str, str], inputs: dict[str, int], config: GradientConfig) -> None:

@@ -13,8 +13,10 @@ from fitrec.errors import TrainingError
 from fitrec.kernels.cuda.device import Device
 from fitrec.kernels.cuda.device import require_memory as require_free
 from fitrec.learn import device_memory
+from fitrec.learn.device_memory import GradientTrial
 from fitrec.learn.memory import FitSizes, Parts, gradient_parts, ridge_parts, rls_parts, shared_parts
 from fitrec.networks.network import Network
+from fitrec.stages.gradient_memory import gradient_trial, require_window
 from fitrec.targets.targets import Targets
 
 _GB = 1e9
@@ -37,13 +39,13 @@ def plan(sizes: FitSizes, config: TrainConfig, threads: int) -> Parts:
     return parts | ridge_parts(sizes, **_ridge(config))
 
 
-def device_plan(sizes: FitSizes, config: TrainConfig) -> Parts:
-    """Bytes that a training needs on a GPU, part by part."""
+def device_plan(sizes: FitSizes, config: TrainConfig, trial: GradientTrial | None = None) -> Parts:
+    """Bytes that a training needs on a GPU, part by part; `trial` is one of a gradient rule's that learns there."""
     parts = device_memory.shared_parts(sizes, traces=config.rule == "ridge")
     if config.rule == "rls":
         return parts | device_memory.rls_parts(sizes, **_rls(config))
     if config.rule != "ridge":
-        return parts | device_memory.gradient_parts(sizes, config.rule)
+        return parts | device_memory.gradient_parts(sizes, trial)
     return parts | device_memory.ridge_parts(sizes, **_ridge(config))
 
 
@@ -113,16 +115,18 @@ def _lines(head: str, parts: Parts) -> str:
     return "\n".join([head, *lines])
 
 
-def require_device_memory(sizes: FitSizes, config: TrainConfig, device: Device) -> Parts:
-    """Return the plan of the device.
+def require_device_memory(sizes: FitSizes, config: TrainConfig, device: Device, trial: GradientTrial | None = None) -> Parts:
+    """Return the plan of the device; `trial` as of `device_plan`.
 
     Raises
     ------
     DeviceError
-        If it is larger than the memory that is free there.
+        If it is larger than the memory that is free there; with the longest window that fits, where one does.
 
     """
-    parts = device_plan(sizes, config)
+    parts = device_plan(sizes, config, trial)
+    if trial is not None:
+        require_window(trial, parts, device)
     largest = max(parts, key=lambda name: parts[name])
     what = f"this training (of which {parts[largest] / _GB:.2f} GB are for {largest})"
     remedy = "lower train.ridge.memory_gb" if largest == "traces" else "take fewer neurons or plastic inputs"
@@ -141,8 +145,10 @@ def dry_run(network: Path, targets: Path, config: TrainConfig, threads: int, dev
         If something cannot be read.
 
     """
-    sizes = FitSizes.of(store.load(network, Network), store.load(targets, Targets).n_bins)
-    on_device = None if device is None else require_device_memory(sizes, config, device)
+    net, wanted = store.load(network, Network), store.load(targets, Targets)
+    sizes, on_device = FitSizes.of(net, wanted.n_bins), None
+    if device is not None:
+        on_device = require_device_memory(sizes, config, device, gradient_trial(net, net.window_steps // wanted.n_bins, config))
     return describe(require_memory(sizes, config, threads), on_device, device)
 
 

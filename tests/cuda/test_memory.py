@@ -1,5 +1,6 @@
 """The planned memory of a device against the arrays that are made there."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ from fitrec.errors import DeviceError
 from fitrec.kernels.cuda import lif
 from fitrec.learn.memory import FitSizes
 from fitrec.stages import train_memory
+from fitrec.stages.gradient_memory import gradient_trial
 from fitrec.stages.train import make_training
 from tests.cuda.host.device import HostDevice
 from tests.small_network import small_network
-from tests.tiny_fit import tiny_targets
+from tests.tiny_fit import tiny_network, tiny_targets
 
 RIDGE = {"forcing": [0.5], "trials": 3, "gram": "gathered"}
 
@@ -71,3 +73,32 @@ def test_the_dry_run_names_the_device() -> None:
         DeviceError, match=r"are for P, held-back updates and weights\) needs .* of which 24 GB are free; take fewer"
     ):
         train_memory.require_device_memory(sizes, section, HostDevice(memory=24 * 10**9))
+
+
+@pytest.mark.parametrize("rule", ["local-adjoint", "pp-prop", "d-rtrl"])
+def test_the_tape_of_a_trial_is_planned(rule: str) -> None:
+    """A trial is what a batch asks memory for; a window that is too long is refused with the longest one that fits."""
+    network, targets, device = tiny_network(), tiny_targets(), HostDevice()
+    config = TrainConfig.model_validate({"rule": rule, "gradient": {"loops": 1, "trials": 2, "window_ms": 200.0}})
+    trial = gradient_trial(network, network.window_steps // targets.n_bins, config)
+    assert trial is not None
+    work = make_training(network, targets, config, 1, device=device).rule._work  # type: ignore[attr-defined]
+    steps = trial.window_steps
+    assert steps == round(200.0 / network.dt_ms)
+    device.memory = sum(trial.parts().values())
+    bytes_of_rule = work._rule.trial_bytes(steps)
+    assert list(work._trials.batches(range(1), bytes_of_rule, steps, tapes=trial.tapes)) == [range(1)]
+    with pytest.raises(DeviceError, match="one trial of this network"):
+        list(work._trials.batches(range(1), bytes_of_rule + 4, steps, tapes=trial.tapes))
+    sizes = FitSizes.of(network, targets.n_bins)
+    needed = sum(train_memory.device_plan(sizes, config, trial).values())
+    assert train_memory.require_device_memory(sizes, config, HostDevice(memory=needed), trial)["tape of one trial"] > 0
+    little = HostDevice(memory=needed - 20_000)
+    with pytest.raises(DeviceError, match=r"of one trial, but .* set train.gradient.window_ms to at most") as refused:
+        train_memory.require_device_memory(sizes, config, little, trial)
+    longest = float(re.search(r"at most ([\d.]+)", str(refused.value))[1])  # type: ignore[index]
+    for more, fits in ((0, True), (targets.bin_size_s * 1e3, False)):
+        window = config.model_copy(update={"gradient": config.gradient.model_copy(update={"window_ms": longest + more})})
+        shorter = gradient_trial(network, network.window_steps // targets.n_bins, window)
+        plan = train_memory.device_plan(sizes, window, shorter)
+        assert (sum(plan.values()) <= little.memory) == fits

@@ -145,6 +145,13 @@ class Shape(NamedTuple):
         """Words of a row of a raster."""
         return -(-self.n // 32)
 
+    def trial_bytes(self, itemsize: int, n_steps: int, *, tape: bool) -> int:
+        """Memory that one trial of so many steps takes: its spikes and its state, twice, or its tape."""
+        if tape:
+            return n_steps * self.kept * self.width * itemsize
+        state = self.width * ((self.states + self.filters + 2) * itemsize + 16 * self.ports)
+        return 2 * state + 4 * (self.delay + n_steps) * self.words
+
 
 class ModelKernels:
     """The kernels of one model on one device, for a network of one shape.

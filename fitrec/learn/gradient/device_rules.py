@@ -2,19 +2,21 @@
 
 import logging
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.kernels.cpu.model_loop import left_of_arrivals
 from fitrec.kernels.cuda import model_gradient as cuda
-from fitrec.kernels.cuda.model import Wiring
+from fitrec.kernels.cuda.model import Shape, Wiring
 from fitrec.learn.gradient.rules import DRtrl, LocalAdjoint, PpProp, Rule, Signals
 from fitrec.learn.gradient.rules.pp_prop import trace_correction
 from fitrec.simulate.device_network import DeviceModelNetwork, DeviceTrials
 
 logger = logging.getLogger(__name__)
+
+Kind = Literal["local-adjoint", "pp-prop", "d-rtrl"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +74,7 @@ class DeviceRule(Protocol):
 
 class _Base:
     goes_back = False
+    kind: Kind = "local-adjoint"
 
     def __init__(self, network: DeviceModelNetwork) -> None:
         self.network = network
@@ -91,9 +94,9 @@ class _Base:
         return None
 
     def trial_bytes(self, n_steps: int) -> int:
-        """Memory that a trial needs: its gradient, and what arrives in some steps."""
-        shape, steps = self.network.shape, min(n_steps, cuda.CHUNK)
-        return self.network.network.dtype.itemsize * (self.network.network.plastic.n + shape.ports * shape.width * steps)
+        """Memory that a trial needs: its gradient, and what its traces take."""
+        net = self.network.network
+        return gradient_bytes(self.kind, self.network.shape, net.plastic.n, net.dtype.itemsize, n_steps)
 
     def _zeros(self, *shape: int) -> Any:
         return self.network.device.xp.zeros(shape, self.network.network.dtype)
@@ -138,17 +141,13 @@ class DeviceLocalAdjoint(_Base):
 class DevicePpProp(_Base):
     """`rules.PpProp`."""
 
+    kind = "pp-prop"
+
     def __init__(self, network: DeviceModelNetwork, rule: PpProp) -> None:
         super().__init__(network)
         self._decay_pre, self._decay_post = rule.decay_pre, rule.decay_post
         self._filter_decay = rule.filter_decay()
         self._on_device = network.device.asarray(self._filter_decay)
-
-    def trial_bytes(self, n_steps: int) -> int:
-        """Memory that a trial needs: also the products of each step, and traces of neurons and sources."""
-        shape = self.network.shape
-        cells = shape.ports * (shape.width * (n_steps + shape.rows) + 2 * (shape.n + shape.n_inputs))
-        return super().trial_bytes(n_steps) + self.network.network.dtype.itemsize * cells
 
     def begin(self, n_trials: int) -> None:
         """Set all traces to 0."""
@@ -181,16 +180,13 @@ class DevicePpProp(_Base):
 class DeviceDRtrl(_Base):
     """`rules.DRtrl`."""
 
+    kind = "d-rtrl"
+
     def __init__(self, network: DeviceModelNetwork, rule: DRtrl) -> None:
         super().__init__(network)
         self._cutoff = np.int64(rule.cutoff_steps)
         self._filter_decay = network.device.asarray(rule.filter_decay())
         self._source = network.device.asarray(network.network.plastic.source())
-
-    def trial_bytes(self, n_steps: int) -> int:
-        """Memory that a trial needs: also the traces of all synapses."""
-        net, shape = self.network.network, self.network.shape
-        return super().trial_bytes(n_steps) + net.dtype.itemsize * shape.rows * net.plastic.n
 
     def begin(self, n_trials: int) -> None:
         """Set all traces to 0."""
@@ -221,6 +217,17 @@ class DeviceDRtrl(_Base):
         )
         self._window(wiring, trials, signals).follow(followed, gradient.plastic)
         self._filter, self._quiet = new_filter, new_quiet
+
+
+def gradient_bytes(kind: Kind, shape: Shape, synapses: int, itemsize: int, n_steps: int) -> int:
+    """Memory that the gradient of a trial needs for windows of so many steps, beside its tape."""
+    cells = synapses
+    if kind == "d-rtrl":  # traces of all synapses
+        return itemsize * (cells + shape.rows * synapses)
+    cells += shape.ports * shape.width * min(n_steps, cuda.CHUNK)  # what arrives in some steps
+    if kind == "pp-prop":  # products of each step, and traces of neurons and sources
+        cells += shape.ports * (shape.width * (n_steps + shape.rows) + 2 * (shape.n + shape.n_inputs))
+    return itemsize * cells
 
 
 def has_device_form(rule: Rule) -> bool:

@@ -140,9 +140,16 @@ def first_bad_step(gradient_of: Callable[[tuple[int, int]], Any], n_steps: int, 
 
 
 def plan_windows(
-    trials: ModelTrials, bin_steps: int, wanted_steps: int, budget_bytes: float, threads: int, *, overlap: bool
+    step_bytes: int, whole: int, bin_steps: int, wanted_steps: int, budget_bytes: float, threads: int, *, overlap: bool
 ) -> Windows | int:
     """Choose windows within a budget of memory: as asked for, or, for 0, whole trials if they fit, else the longest that do.
+
+    Parameters
+    ----------
+    step_bytes : int
+        What the tape keeps of a step.
+    whole : int
+        Steps of a trial.
 
     Returns
     -------
@@ -151,9 +158,7 @@ def plan_windows(
         does not either: where memory is short, fewer trials are gone through at a time.
 
     """
-    network, whole = trials.model_network, trials.network.window_steps
-    per_step = trials.compiled.blocks.kept * network.width * network.dtype.itemsize
-    once = int(budget_bytes // per_step)
+    once = int(budget_bytes // step_bytes)
     longest = whole if once >= whole else once // (1 + overlap) // bin_steps * bin_steps
     steps = min(wanted_steps or longest, whole)
     if steps > longest or not longest:

@@ -1,0 +1,71 @@
+"""The memory that the trials of a gradient fit need on a GPU, from the network and the settings alone."""
+
+from fitrec.config.train import TrainConfig
+from fitrec.errors import DeviceError
+from fitrec.kernels.cuda.device import Device
+from fitrec.learn.device_memory import GradientTrial
+from fitrec.learn.gradient.device_rules import Kind
+from fitrec.learn.memory import Parts
+from fitrec.networks.network import Network
+from fitrec.neurons.blocks import make_blocks
+from fitrec.simulate.device_network import shape_of
+from fitrec.simulate.model_trials import trials_model
+from fitrec.stages.train_gradient import derived, windows_of
+
+KINDS: dict[str, Kind] = {"local-adjoint": "local-adjoint", "e-prop": "local-adjoint", "pp-prop": "pp-prop", "d-rtrl": "d-rtrl"}
+_GB, _ITEM = 1e9, 4
+
+
+def gradient_trial(network: Network, bin_steps: int, config: TrainConfig) -> GradientTrial | None:
+    """Return the sizes of a trial of a gradient fit; None for rules that do not learn on a device.
+
+    Raises
+    ------
+    TrainingError
+        If windows do not fit into train.gradient.memory_gb.
+
+    """
+    if config.rule not in KINDS:
+        return None
+    options = derived(config.rule, config.gradient)
+    model, _ = trials_model(network, options["surrogate"], options["observed_ms"])
+    blocks = make_blocks(model, tuple(config.gradient.trainable), spike_signal=options["spike_signal"])
+    shape = shape_of(model, blocks, network.n_neurons, network.n_feed_forward, 1)
+    step_bytes, whole = shape.trial_bytes(_ITEM, 1, tape=True), network.window_steps
+    windows = windows_of(config.rule, config.gradient, step_bytes, whole, bin_steps, network.dt_ms, 1)
+    return GradientTrial(
+        kind=KINDS[config.rule],
+        shape=shape,
+        synapses=len(network.trained) * (int(network.plastic_pre.shape[1]) + network.n_feed_forward),
+        steps=max(whole, network.window_start_step),
+        window_steps=windows.steps,
+        bin_steps=bin_steps,
+        dt_ms=network.dt_ms,
+        tapes=1 + (windows.overlap and windows.steps < whole),
+    )
+
+
+def require_window(trial: GradientTrial, parts: Parts, device: Device) -> None:
+    """Refuse a window too long for a device that holds everything else.
+
+    Parameters
+    ----------
+    parts : dict
+        All that the training needs there.
+
+    Raises
+    ------
+    DeviceError
+        Naming the longest window that fits, if there is one.
+
+    """
+    total, free = sum(parts.values()), device.free_bytes()
+    if total <= free:
+        return
+    longest = trial.longest_window(free - total + sum(trial.parts().values()))
+    if longest:
+        raise DeviceError(
+            f"this training needs {total / _GB:.3g} GB on {device.name}, {parts['tape of one trial'] / _GB:.3g} GB of it for the "
+            f"derivatives of {trial.window_steps * trial.dt_ms:.5g} ms of one trial, but {free / _GB:.3g} GB are free; set "
+            f"train.gradient.window_ms to at most {longest * trial.dt_ms:.5g}, or use --device cpu"
+        )
