@@ -125,7 +125,11 @@ def run(
         "peak_gflops" if on_device else "peak_gflops_per_core": peak / 1e9,
         "percent_of_peak": None if shared else 100 * flops / busy / peak,
         "relative_error_float64": _error(
-            np.concatenate(checked), statistics.system(PENALTIES.feed_forward, threads).scale, target, initial, plastic
+            np.concatenate(checked),
+            statistics.system(PENALTIES.feed_forward, PENALTIES.fluctuations, threads).scale,
+            target,
+            initial,
+            plastic,
         ),
         "gram": "shared" if shared else "gathered",
         "statistics_gb": sum(values.nbytes for values in statistics.state().values()) / 1e9,

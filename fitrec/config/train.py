@@ -22,6 +22,13 @@ class Ridge(Section):
     penalty: float = Field(0.05, gt=0, description="lambda: L2 penalty around the initial weights.")
     penalty_row_sum: float = Field(0.0, ge=0, description="mu: penalty on the change of the summed E and summed I weights.")
     penalty_feed_forward: float = Field(0.05, gt=0, description="lambda_FF: L2 penalty of the feed-forward weights.")
+    penalty_fluctuations: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Of the variance of a neuron's plastic drive over trials, relative to the squared miss of its mean. 1: least "
+        "squares over single trials; less: the mean, which is all that a PSTH sees, comes nearer to its target.",
+    )
     discount: float = Field(0.95, ge=0, le=1, description="Weight of the statistics of earlier loops.")
     correction_gain: float = Field(
         0.7,

@@ -25,7 +25,7 @@ class FeedForwardColumns:
     mean : (condition, time, ff)
         Mean of X_c over trials.
     penalty : float
-        lambda_FF relative to the summed square of an input's trace in one trial of all conditions.
+        lambda_FF.
 
     Attributes
     ----------
@@ -37,8 +37,7 @@ class FeedForwardColumns:
     def __init__(self, cross: NDArray[np.float32], gram: NDArray[Any], mean: NDArray[Any], penalty: float) -> None:
         n_conditions, n_pool, n_ff = cross.shape
         self._cross, self._mean = cross, mean
-        scale = float(np.mean([np.trace(g) for g in gram])) / n_ff * n_conditions if n_ff else 1.0
-        self._factor = [_factor(g.astype(np.float64) + penalty * (scale or 1.0) * np.eye(n_ff)) for g in gram] if n_ff else []
+        self._factor = [_factor(g.astype(np.float64) + penalty * np.eye(n_ff)) for g in gram] if n_ff else []
         self.reduction = np.empty((n_pool, n_conditions * n_ff), np.float32)
         for c, factor in enumerate(self._factor):
             half = solve_triangular(factor, cross[c].T.astype(np.float64), lower=True, check_finite=False)
@@ -79,6 +78,19 @@ class FeedForwardColumns:
                 rest[:, i] -= weights @ self._cross[c, columns]
             result[c] = cho_solve((factor, True), rest, check_finite=False).T
         return result
+
+
+def absolute_penalty(relative: float, gram: NDArray[Any]) -> float:
+    """Return lambda_FF from its multiple of the mean squared trace of an input, summed over one trial of all conditions.
+
+    Parameters
+    ----------
+    gram : (condition, ff, ff)
+        X_c'X_c of the trials as they were.
+
+    """
+    scale = float(np.mean([np.trace(g) for g in gram])) / gram.shape[1] * len(gram) if gram.shape[1] else 1.0
+    return relative * (scale or 1.0)
 
 
 def _factor(matrix: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from fitrec.errors import TrainingError
 from fitrec.kernels.cpu import ridge as kernel
 from fitrec.kernels.cpu import trace_rows
 from fitrec.kernels.cpu.simd import WIDTH
-from fitrec.learn.feed_forward_columns import FeedForwardColumns
+from fitrec.learn.feed_forward_columns import FeedForwardColumns, absolute_penalty
 from fitrec.learn.rule import Arrays
 from fitrec.simulate.threads import thread_map
 
@@ -36,6 +36,9 @@ class TraceStore(Protocol):
     def keep(self, condition: int, slot: int, trace: Any, threads: int | None) -> NDArray[np.float64]:
         """Keep one trial's traces, (time, neuron) float32 where the store is; returns the sum of each neuron's squares."""
 
+    def average(self, share: NDArray[np.float32], threads: int | None) -> None:
+        """Put the mean over trials, by the share of each, (condition, trial), into the slot behind theirs."""
+
     def cross(self, root_weight: NDArray[np.float32], weighted: NDArray[np.float32], threads: int | None) -> NDArray[np.float32]:
         """Products with weighted feed-forward traces: (condition, sample, ff) -> (condition, pool, ff)."""
 
@@ -52,11 +55,15 @@ class TraceStore(Protocol):
 
 
 class HostTraces:
-    """Traces in host memory, in steps of `scale`: (condition, pool, slot, time) uint16 or float32."""
+    """Traces in host memory, in steps of `scale`: (condition, pool, slot, time) uint16 or float32.
+
+    There is a slot more than asked for, for means over trials.
+    """
 
     on_device = False
 
     def __init__(self, n_conditions: int, n_bins: int, n_pool: int, slots: int, bits: int) -> None:
+        slots += 1
         # Untouched pages take no memory, so slots that are never filled cost nothing.
         self._kept = np.empty((n_conditions, n_pool, slots, n_bins), np.uint16 if bits == 16 else np.float32)
         self._scale = np.empty((n_conditions, n_pool, slots), np.float32)
@@ -74,6 +81,19 @@ class HostTraces:
 
         thread_map(tile, range(0, n_pool, TILE), threads)
         return energy
+
+    def average(self, share: NDArray[np.float32], threads: int | None) -> None:
+        """See `TraceStore.average`."""
+        (n_conditions, n_pool, _, n_bins), used = self._kept.shape, share.shape[1]
+        mean = np.empty((n_bins, n_pool), np.float32)
+        for c in range(n_conditions):
+
+            def tile(start: int, c: int = c) -> None:
+                part = slice(start, start + TILE)
+                trace_rows.average(self._kept[c, part], self._scale[c, part], share[c], mean[:, part])
+
+            thread_map(tile, range(0, n_pool, TILE), threads)
+            self.keep(c, used, mean, threads)
 
     def cross(self, root_weight: NDArray[np.float32], weighted: NDArray[np.float32], threads: int | None) -> NDArray[np.float32]:
         """See `TraceStore.cross`."""
@@ -156,9 +176,9 @@ class GatheredTraces:
             self.energy[condition, slot], self.weight[condition, slot] = energy.sum(), 1.0
             self.added[condition] += 1
 
-    def system(self, penalty_feed_forward: float, threads: int | None) -> "GatheredSystem":
-        """Set up the normal equations of all neurons."""
-        return GatheredSystem(self, penalty_feed_forward, threads)
+    def system(self, penalty_feed_forward: float, fluctuations: float, threads: int | None) -> "GatheredSystem":
+        """Set up the normal equations of all neurons; arguments as in `Penalties`."""
+        return GatheredSystem(self, penalty_feed_forward, fluctuations, threads)
 
     def state(self) -> Arrays:
         """Return the traces in use."""
@@ -184,21 +204,25 @@ class GatheredTraces:
 class GatheredSystem:
     """Normal equations formed from gathered traces, neuron by neuron, the feed-forward columns eliminated."""
 
-    def __init__(self, traces: GatheredTraces, penalty_feed_forward: float, threads: int | None) -> None:
+    def __init__(self, traces: GatheredTraces, penalty_feed_forward: float, fluctuations: float, threads: int | None) -> None:
         self._store, used = traces.store, traces.used
         n = traces.weight[:, :used].sum() / len(traces.weight)
         if not n > 0:
             raise TrainingError("no trial has any weight left in the regressions; raise train.ridge.discount")
         weight = traces.weight[:, :used] / n
-        self._root_weight = np.sqrt(weight).astype(np.float32)
         self.scale = float((weight * traces.energy[:, :used]).sum()) / max(traces.n_pool, 1)
         ff = traces.ff_traces[:, :used]
-        n_conditions, _, n_bins, n_ff = ff.shape
-        weighted = (ff * self._root_weight[:, :, None, None]).reshape(n_conditions, used * n_bins, n_ff)
-        cross = self._store.cross(self._root_weight, weighted, threads)
-        gram = np.stack([x.T.astype(np.float64) @ x for x in weighted])
         mean = np.einsum("ck,cktf->ctf", weight, ff.astype(np.float64))
-        self.feed_forward = FeedForwardColumns(cross, gram, mean, penalty_feed_forward)
+        penalty = absolute_penalty(penalty_feed_forward, _gram(_weighted(ff, weight)))
+        if fluctuations != 1:  # the mean over trials becomes one more trial
+            total = weight.sum(axis=1, keepdims=True)
+            self._store.average((weight / total).astype(np.float32), threads)
+            ff = np.concatenate([ff, (mean / total[:, :, None]).astype(np.float32)[:, None]], axis=1)
+            weight = np.concatenate([fluctuations * weight, (1 - fluctuations) * total], axis=1)
+        weighted = _weighted(ff, weight)
+        self._root_weight = np.sqrt(weight).astype(np.float32)
+        cross = self._store.cross(self._root_weight, weighted, threads)
+        self.feed_forward = FeedForwardColumns(cross, _gram(weighted), mean, penalty)
 
     def solve(self, problems: kernel.Regressions, threads: int | None) -> NDArray[np.float32]:
         """Plastic weights of all neurons, (neuron, input)."""
@@ -211,3 +235,15 @@ class GatheredSystem:
 
         thread_map(block, range(0, len(moment) if columns.n_inputs else 0, BLOCK), threads)
         return self._store.solve(self._root_weight, kernel.Eliminated(columns.reduction, moment), problems, threads)
+
+
+def _weighted(ff: NDArray[np.float32], weight: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Feed-forward traces times the roots of their trials' weights: (condition, trial, time, ff) -> (condition, sample, ff)."""
+    n_conditions, n_trials, n_bins, n_ff = ff.shape
+    root = np.sqrt(weight).astype(np.float32)
+    return (ff * root[:, :, None, None]).reshape(n_conditions, n_trials * n_bins, n_ff)
+
+
+def _gram(samples: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Products of the columns: (condition, sample, ff) -> (condition, ff, ff)."""
+    return np.stack([x.T.astype(np.float64) @ x for x in samples])

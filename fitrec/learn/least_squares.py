@@ -6,6 +6,10 @@ X_c of each condition c, with weights of their own per condition. Its problem is
     min over w, v_c of  sum_c |R_c[:, S_u] w + X_c v_c - y_c|^2 + lambda |w - w0|^2 + lambda_FF sum_c |v_c|^2
                         + mu (1_E'(w - w0))^2 + mu (1_I'(w - w0))^2
 
+The target is the same in every trial, so the sum over trials is the squared miss of the mean drive plus the drive's variance
+over trials, both times the number of trials. The variance may have less weight: the traces' deviations from their means then count
+`fluctuations` times, their means as before.
+
 The v_c are eliminated once for all neurons (`fitrec.learn.feed_forward_columns`), and each neuron solves an L x L system by
 Cholesky. What differs between small and large networks is where the L x L matrices come from: `SharedGram` or `GatheredTraces`.
 """
@@ -59,8 +63,8 @@ class Statistics(Protocol):
     def add(self, condition: int, traces: Any, ff_traces: NDArray[np.float32], threads: int | None) -> None:
         """Add trials of one condition, (trial, time, pool or ff)."""
 
-    def system(self, penalty_feed_forward: float, threads: int | None) -> System:
-        """Set up the normal equations of all neurons."""
+    def system(self, penalty_feed_forward: float, fluctuations: float, threads: int | None) -> System:
+        """Set up the normal equations of all neurons; arguments as in `Penalties`."""
 
     def state(self) -> Arrays:
         """Return everything needed to continue."""
@@ -84,12 +88,16 @@ class Penalties:
         mu, on the change of the summed E and of the summed I weights.
     feed_forward : float
         lambda_FF.
+    fluctuations : float
+        Of the variance of the drive over trials, relative to the squared miss of its mean: at most 1, least squares over single
+        trials.
 
     """
 
     plastic: float
     row_sum: float
     feed_forward: float
+    fluctuations: float = 1.0
 
 
 def solve(
@@ -121,7 +129,7 @@ def solve(
         NaN, as the plastic ones, for a neuron whose problem has no finite solution.
 
     """
-    system = statistics.system(penalties.feed_forward, threads)
+    system = statistics.system(penalties.feed_forward, penalties.fluctuations, threads)
     scale = np.float32(system.scale or 1.0)  # when all are silent, any penalty keeps the initial weights
     problems = Regressions(
         target=np.ascontiguousarray(target),

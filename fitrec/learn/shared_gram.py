@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.kernels.cpu import ridge as kernel
-from fitrec.learn.feed_forward_columns import FeedForwardColumns
+from fitrec.learn.feed_forward_columns import FeedForwardColumns, absolute_penalty
 from fitrec.learn.rule import Arrays
 from fitrec.simulate.threads import thread_map
 
@@ -79,9 +79,9 @@ class SharedGram:
         self.ff_sum[condition] += ff_traces.sum(axis=0, dtype=np.float64)
         self.trials[condition] += len(traces)
 
-    def system(self, penalty_feed_forward: float, threads: int | None) -> "SharedSystem":
-        """Set up the normal equations of all neurons."""
-        return SharedSystem(self, penalty_feed_forward, threads)
+    def system(self, penalty_feed_forward: float, fluctuations: float, threads: int | None) -> "SharedSystem":
+        """Set up the normal equations of all neurons; arguments as in `Penalties`."""
+        return SharedSystem(self, penalty_feed_forward, fluctuations, threads)
 
     def state(self) -> Arrays:
         """Return the sums themselves."""
@@ -97,14 +97,17 @@ class SharedGram:
 class SharedSystem:
     """Normal equations by blocks of the pool's Gram matrix, the feed-forward columns eliminated."""
 
-    def __init__(self, sums: SharedGram, penalty_feed_forward: float, threads: int | None) -> None:
+    def __init__(self, sums: SharedGram, penalty_feed_forward: float, fluctuations: float, threads: int | None) -> None:
         n = float(sums.trials.mean())
         self.scale = float(np.trace(sums.gram)) / max(len(sums.gram), 1) / n
-        self._gram = sums.gram / np.float32(n)
-        self._mean = (sums.trace_sum / n).reshape(-1, len(sums.gram))
-        self.feed_forward = FeedForwardColumns(
-            sums.cross / np.float32(n), sums.ff_gram / np.float32(n), sums.ff_sum / n, penalty_feed_forward
-        )
+        mean, ff_mean = sums.trace_sum / n, sums.ff_sum / n
+        self._mean = mean.reshape(-1, len(sums.gram))
+        penalty = absolute_penalty(penalty_feed_forward, sums.ff_gram / np.float32(n))
+        share = np.float32(fluctuations)
+        self._gram, cross, ff_gram = (share * (x / np.float32(n)) for x in (sums.gram, sums.cross, sums.ff_gram))
+        if fluctuations != 1:
+            self._add_products(mean.astype(np.float32), ff_mean.astype(np.float32), 1 - share, cross, ff_gram, threads)
+        self.feed_forward = FeedForwardColumns(cross, ff_gram, ff_mean, penalty)
         reduction = self.feed_forward.reduction
         if reduction.shape[1]:
 
@@ -112,6 +115,26 @@ class SharedSystem:
                 self._gram[start : start + TILE] -= reduction[start : start + TILE] @ reduction.T
 
             thread_map(reduce, range(0, len(self._gram), TILE), threads)
+
+    def _add_products(
+        self,
+        mean: NDArray[np.float32],
+        ff_mean: NDArray[np.float32],
+        weight: np.float32,
+        cross: NDArray[np.float32],
+        ff_gram: NDArray[np.float32],
+        threads: int | None,
+    ) -> None:
+        """Add the products of the mean traces, (condition, time, pool or ff), to those of single trials."""
+        rows = mean.reshape(-1, mean.shape[2])
+
+        def tile(start: int) -> None:
+            self._gram[start : start + TILE] += (weight * rows[:, start : start + TILE]).T @ rows
+
+        thread_map(tile, range(0, len(self._gram), TILE), threads)
+        for c, (trace, ff_trace) in enumerate(zip(mean, weight * ff_mean, strict=True)):
+            cross[c] += trace.T @ ff_trace
+            ff_gram[c] += ff_mean[c].T @ ff_trace
 
     def solve(self, problems: kernel.Regressions, threads: int | None) -> NDArray[np.float32]:
         """Plastic weights of all neurons, (neuron, input)."""

@@ -210,6 +210,7 @@ def make_rule(problem: Problem, config: TrainConfig) -> Rule:
             plastic=options.pop("penalty"),
             row_sum=options.pop("penalty_row_sum"),
             feed_forward=options.pop("penalty_feed_forward"),
+            fluctuations=options.pop("penalty_fluctuations"),
         )
         return Ridge(problem, penalties=penalties, **options)
     if config.rule == "rls":

@@ -84,6 +84,19 @@ def test_products_with_feed_forward_traces(device: Any) -> None:
 
 
 @pytest.mark.parametrize("bits", [16, 32])
+def test_means_over_trials(bits: int, device: Any) -> None:
+    pair = Pair(device, 70, 5, bits)
+    share = pair.rng.dirichlet(np.ones(4), 2).astype(F)
+    pair.host.average(share, 1)
+    pair.found.average(share, 1)
+    expected, found = pair.host.arrays(5), pair.found.arrays(5)
+    traces = expected["kept"].astype(float) * expected["scale"][..., None]
+    np.testing.assert_allclose(traces[:, :, 4], np.einsum("ck,cpkt->cpt", share, traces[:, :, :4]), rtol=0, atol=1e-6)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, err_msg=name, strict=True)
+
+
+@pytest.mark.parametrize("bits", [16, 32])
 def test_kept_traces_go_to_the_host_and_back(bits: int, device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ridge, "COPIED_BYTES", 7 * 3 * 33 * bits // 8)  # pieces of seven neurons
     pair = Pair(device, 33, 3, bits, slots=5)

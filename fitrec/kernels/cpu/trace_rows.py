@@ -4,6 +4,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from fitrec.kernels.cpu.math import fma
+
 LEVELS = 65535
 
 
@@ -37,3 +39,34 @@ def keep_trial(
             per_step = np.float32(LEVELS) / largest if largest > 0 else np.float32(0)
             for t in range(n_bins):
                 kept[i, t] = np.rint(trace[t, i] * per_step) if rounded else trace[t, i]
+
+
+@njit(cache=True, nogil=True)
+def average(
+    kept: NDArray[np.uint16 | np.float32],
+    scale: NDArray[np.float32],
+    share: NDArray[np.float32],
+    mean: NDArray[np.float32],
+) -> None:
+    """Average kept traces over trials.
+
+    Parameters
+    ----------
+    kept : (neuron, slot, time) uint16 or float32
+    scale : (neuron, slot) float32
+    share : (trial,) float32
+        Of the trials in the first slots; summed in their order.
+    mean : (time, neuron) float32
+        Set.
+
+    """
+    n, _, n_bins = kept.shape
+    row = np.empty(n_bins, np.float32)
+    for i in range(n):
+        row[:] = 0
+        for k in range(len(share)):
+            factor = scale[i, k] * share[k]
+            for t in range(n_bins):
+                row[t] = fma(np.float32(kept[i, k, t]), factor, row[t])
+        for t in range(n_bins):
+            mean[t, i] = row[t]

@@ -313,3 +313,22 @@ extern "C" __global__ void __launch_bounds__(BLOCK) ridge_keep(
         }
     }
 }
+
+// Average the kept traces of condition c over the trials in the first slots, in their order, by the share of each; mean (time, pool).
+// A warp takes 32 times of a neuron.
+extern "C" __global__ void __launch_bounds__(BLOCK) ridge_average(Traces x, int c, const float* share, int trials, float* mean) {
+    const int lane = threadIdx.x % 32, per_row = (x.n_bins + 31) / 32;
+    const int64_t warps = (int64_t)gridDim.x * (BLOCK / 32);
+    for (int64_t w = blockIdx.x * (int64_t)(BLOCK / 32) + threadIdx.x / 32; w < (int64_t)x.n_pool * per_row; w += warps) {
+        const int p = (int)(w / per_row), t = (int)(w % per_row) * 32 + lane;
+        if (t >= x.n_bins) continue;
+        const size_t row = (size_t)c * x.n_pool + p;
+        float total = 0.0f;
+        for (int k = 0; k < trials; ++k) {
+            const size_t at = (row * x.slots + k) * x.n_bins + t;
+            const float value = x.is_float ? ((const float*)x.kept)[at] : (float)((const uint16_t*)x.kept)[at];
+            total = fmaf(value, x.scale[row * x.slots + k] * share[k], total);
+        }
+        mean[(size_t)t * x.n_pool + p] = total;
+    }
+}

@@ -46,8 +46,8 @@ class _Regressions(NamedTuple):
 
 
 def kept_bytes(n_conditions: int, n_bins: int, n_pool: int, slots: int, bits: int) -> int:
-    """Device memory that kept traces take."""
-    return n_conditions * n_pool * slots * (bits // 8 * n_bins + 4)
+    """Device memory that kept traces take, a slot for their mean among them."""
+    return n_conditions * n_pool * (slots + 1) * (bits // 8 * n_bins + 4)
 
 
 class DeviceTraces:
@@ -71,7 +71,7 @@ class DeviceTraces:
         needed, xp = kept_bytes(n_conditions, n_bins, len(pool), slots, bits), device.xp
         require_memory(device, needed, _WHAT, _REMEDY)
         self._device, self._pool = device, device.asarray(pool.astype(np.int32))
-        shape = (n_conditions, len(pool), slots)
+        shape = (n_conditions, len(pool), slots + 1)  # one more, for means over trials
         try:
             self._kept = xp.empty((*shape, n_bins), np.uint16 if bits == 16 else np.float32)
             self._scale = xp.empty(shape, np.float32)
@@ -81,12 +81,27 @@ class DeviceTraces:
 
     def keep(self, condition: int, slot: int, trace: Any, threads: int | None) -> NDArray[np.float64]:
         """Keep one trial's traces, (time, neuron) float32 on the device; returns the sum of each neuron's squares."""
+        self._keep(condition, slot, trace, self._pool)
+        return self._device.to_host(self._energy)
+
+    def _keep(self, condition: int, slot: int, trace: Any, columns: Any) -> None:
         n_pool, slots, n_bins = self._kept.shape[1:]
         numbers = (trace.shape[1], n_pool, slots, n_bins, self._kept.dtype.itemsize == 4, condition, slot)
         n, *others = (np.int32(number) for number in numbers)
-        args = (trace, n, self._pool, self._kept, self._scale, self._energy, *others)
+        args = (trace, n, columns, self._kept, self._scale, self._energy, *others)
         self._device.launch("ridge", "ridge_keep", -(-n_pool // BLOCK), BLOCK, args)
-        return self._device.to_host(self._energy)
+
+    def average(self, share: NDArray[np.float32], threads: int | None) -> None:
+        """Put the mean over trials, by the share of each, (condition, trial), into the slot behind theirs."""
+        n_conditions, n_pool, _, n_bins = self._kept.shape
+        mean = self._device.xp.empty((n_bins, n_pool), np.float32)
+        everyone, trials = self._device.asarray(np.arange(n_pool, dtype=np.int32)), share.shape[1]
+        traces = pack(self._struct(share))
+        for c in range(n_conditions):
+            args = (traces, np.int32(c), self._device.asarray(share[c]), np.int32(trials), mean)
+            grid = min(-(-n_pool * -(-n_bins // 32) // (BLOCK // 32)), 65_535)
+            self._device.launch("ridge", "ridge_average", grid, BLOCK, args)
+            self._keep(c, trials, mean, everyone)
 
     def cross(self, root_weight: NDArray[np.float32], weighted: NDArray[np.float32], threads: int | None) -> NDArray[np.float32]:
         """Products with feed-forward traces: (condition, sample, ff) -> (condition, pool, ff); see `HostTraces.cross`."""

@@ -66,7 +66,7 @@ def joint_regression(data: Data, penalties: Penalties, trial_weight: Array) -> t
     """Minimise the module's cost for each neuron over [w, v_1, ..., v_C] at once, in float64, trials weighted."""
     n_conditions, n_trials, n_bins, _ = data.traces.shape
     n_ff, n_inputs = data.ff_traces.shape[3], data.inputs.shape[1]
-    root = np.sqrt(np.repeat(trial_weight / trial_weight.sum(), n_bins))
+    root = np.sqrt(trial_weight / trial_weight.sum())
     energy = np.einsum("cktp,k->p", data.traces.astype(np.float64) ** 2, trial_weight / trial_weight.sum()).mean()
     ff_energy = 0.0
     if n_ff:
@@ -77,12 +77,18 @@ def joint_regression(data: Data, penalties: Penalties, trial_weight: Array) -> t
     for u, inputs in enumerate(data.inputs):
         columns, wanted = [], []
         for c in range(n_conditions):
-            own = np.zeros((n_trials * n_bins, n_conditions * n_ff))
-            own[:, c * n_ff : (c + 1) * n_ff] = data.ff_traces[c].reshape(len(own), n_ff)
-            columns.append(
-                np.concatenate([data.traces[c].reshape(-1, data.traces.shape[3])[:, inputs], own], axis=1) * root[:, None]
-            )
-            wanted.append(np.tile(data.target[c, :, u], n_trials) * root)
+            own = np.zeros((n_trials, n_bins, n_conditions * n_ff))
+            own[:, :, c * n_ff : (c + 1) * n_ff] = data.ff_traces[c]
+            x = np.concatenate([data.traces[c][:, :, inputs], own], axis=2)
+            y = np.tile(data.target[c, :, u], (n_trials, 1))
+            if penalties.fluctuations != 1:  # the squared miss of the mean, and the variance
+                mean = np.average(x, axis=0, weights=trial_weight)
+                x = np.concatenate([np.sqrt(penalties.fluctuations) * (x - mean) * root[:, None, None], mean[None]])
+                y = np.concatenate([0 * y, data.target[c, :, u][None]])
+            else:
+                x, y = x * root[:, None, None], y * root[:, None]
+            columns.append(x.reshape(-1, x.shape[2]))
+            wanted.append(y.reshape(-1))
         x, y = np.concatenate(columns), np.concatenate(wanted)
         w0 = np.concatenate([data.initial[u].astype(np.float64), np.zeros(n_conditions * n_ff)])
         exc = np.r_[np.arange(n_inputs) < data.n_exc_inputs, np.zeros(n_conditions * n_ff, bool)].astype(float)
@@ -106,6 +112,8 @@ def joint_regression(data: Data, penalties: Penalties, trial_weight: Array) -> t
         Penalties(plastic=0.05, row_sum=0.0, feed_forward=0.05),
         Penalties(plastic=0.5, row_sum=2.0, feed_forward=0.01),
         Penalties(plastic=0.02, row_sum=8.0, feed_forward=1.0),
+        Penalties(plastic=0.05, row_sum=0.0, feed_forward=0.05, fluctuations=0.1),
+        Penalties(plastic=0.5, row_sum=2.0, feed_forward=0.05, fluctuations=0.0),
     ],
 )
 def test_equals_the_joint_regression(form: str, n_ff: int, n_conditions: int, penalties: Penalties) -> None:
@@ -121,12 +129,13 @@ def test_equals_the_joint_regression(form: str, n_ff: int, n_conditions: int, pe
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_discounted_trials_weigh_less(form: str) -> None:
+@pytest.mark.parametrize("fluctuations", [1.0, 0.2])
+def test_discounted_trials_weigh_less(form: str, fluctuations: float) -> None:
     old, new = make(seed=1), make(seed=2)
     statistics = old.statistics(form)
     statistics.discount(0.3)
     new.add_to(statistics)
-    penalties = Penalties(plastic=0.05, row_sum=0.5, feed_forward=0.05)
+    penalties = Penalties(plastic=0.05, row_sum=0.5, feed_forward=0.05, fluctuations=fluctuations)
     plastic, feed_forward = solve(statistics, old.target, old.inputs, old.initial, 7, penalties, 1)
     both = Data(
         traces=np.concatenate([old.traces, new.traces], axis=1),
@@ -190,7 +199,7 @@ def test_trials_without_weight_are_no_statistics() -> None:
     statistics = make().statistics("gathered")
     statistics.discount(0.0)
     with pytest.raises(TrainingError, match=r"raise train\.ridge\.discount"):
-        statistics.system(0.05, 1)
+        statistics.system(0.05, 1.0, 1)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -213,7 +222,7 @@ def test_a_restored_state_continues_with_the_same_bits(form: str) -> None:
 def test_threads_change_no_bit(form: str) -> None:
     """With a pool wider than one tile, more neurons than one block, and more samples than are gathered at a time."""
     data = make(n_ff=6, n_conditions=2, n_pool=1100, n_neurons=150, n_trials=36)
-    penalties = Penalties(plastic=0.05, row_sum=0.5, feed_forward=0.05)
+    penalties = Penalties(plastic=0.05, row_sum=0.5, feed_forward=0.05, fluctuations=0.5)
     results = []
     for threads in (1, 2, 5):
         statistics = data.add_to(data.empty(form, slots=36), threads)
