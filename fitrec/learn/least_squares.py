@@ -7,8 +7,8 @@ X_c of each condition c, with weights of their own per condition. Its problem is
                         + mu (1_E'(w - w0))^2 + mu (1_I'(w - w0))^2
 
 The target is the same in every trial, so the sum over trials is the squared miss of the mean drive plus the drive's variance
-over trials, both times the number of trials. The variance may have less weight: the traces' deviations from their means then count
-`fluctuations` times, their means as before.
+over trials, both times the number of trials. The variance may have less weight: the traces' deviations from their means then
+count `fluctuations` times, their means as before.
 
 The v_c are eliminated once for all neurons (`fitrec.learn.feed_forward_columns`), and each neuron solves an L x L system by
 Cholesky. What differs between small and large networks is where the L x L matrices come from: `SharedGram` or `GatheredTraces`.

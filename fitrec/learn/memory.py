@@ -75,6 +75,7 @@ class FitSizes:
             n_ff=self.n_ff,
             trials=trials,
             trace_bits=trace_bits,
+            pool_size=self.pool_size,
         )
 
 

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.kernels.cpu import ridge as kernel
+from fitrec.kernels.cpu import ridge_pool as pooled
+from fitrec.kernels.cpu.simd import WIDTH
 from fitrec.learn.feed_forward_columns import FeedForwardColumns, absolute_penalty
 from fitrec.learn.rule import Arrays
-from fitrec.simulate.threads import thread_map
+from fitrec.simulate.threads import available_threads, thread_map
 
 TILE = 512  # rows of the Gram matrix per piece of work
 BLOCK = 64  # neurons solved per piece of work
@@ -20,6 +22,11 @@ class SharedGram:
     """Sums over trials and samples, older trials discounted.
 
     Targets are the same in every trial, so only the trial sums of the traces meet them.
+
+    Parameters
+    ----------
+    pool_size : int
+        Consecutive neurons with the same inputs: their matrix is factored once.
 
     Attributes
     ----------
@@ -38,7 +45,8 @@ class SharedGram:
 
     on_device = False
 
-    def __init__(self, n_conditions: int, n_bins: int, n_pool: int, n_ff: int) -> None:
+    def __init__(self, n_conditions: int, n_bins: int, n_pool: int, n_ff: int, pool_size: int = 1) -> None:
+        self.pool_size = pool_size
         self.gram = np.zeros((n_pool, n_pool), np.float32)
         self.cross = np.zeros((n_conditions, n_pool, n_ff), np.float32)
         self.ff_gram = np.zeros((n_conditions, n_ff, n_ff), np.float32)
@@ -98,6 +106,7 @@ class SharedSystem:
     """Normal equations by blocks of the pool's Gram matrix, the feed-forward columns eliminated."""
 
     def __init__(self, sums: SharedGram, penalty_feed_forward: float, fluctuations: float, threads: int | None) -> None:
+        self._pool_size = sums.pool_size
         n = float(sums.trials.mean())
         self.scale = float(np.trace(sums.gram)) / max(len(sums.gram), 1) / n
         mean, ff_mean = sums.trace_sum / n, sums.ff_sum / n
@@ -142,11 +151,45 @@ class SharedSystem:
 
         def block(start: int) -> None:
             stop = min(start + BLOCK, len(out))
-            target = problems.target[:, :, start:stop]
-            moment = self._mean.T @ target.reshape(len(self._mean), -1)
-            moment -= self.feed_forward.reduction @ self.feed_forward.reduced_moment(target)
-            own = np.take_along_axis(moment.T, problems.inputs[start:stop].astype(np.intp), axis=1).astype(np.float32)
-            kernel.solve_blocks(self._gram, own, problems, start, stop, out)
+            kernel.solve_blocks(self._gram, self._moments(problems, start, stop), problems, start, stop, out)
 
-        thread_map(block, range(0, len(out), BLOCK), threads)
+        if self._pool_size == 1:
+            thread_map(block, range(0, len(out), BLOCK), threads)
+        else:
+            self._solve_pools(problems, threads, out)
         return out
+
+    def _solve_pools(self, problems: kernel.Regressions, threads: int | None, out: NDArray[np.float32]) -> None:
+        p, pool_size = problems, self._pool_size
+
+        def pool(first: int, threads: int | None) -> None:
+            last = min(first + pool_size, len(out))
+            own, panels = pooled.own_block(self._gram, p.inputs[first]), {}
+
+            def begin(start: int) -> None:
+                stop = min(start + WIDTH, last)
+                panels[start] = np.empty((out.shape[1], WIDTH), np.float32)
+                pooled.right_sides(own, self._moments(p, start, stop), p.initial[start:stop], panels[start])
+
+            thread_map(begin, range(first, last, WIDTH), threads)
+            inverse = pooled.factor_block(own, out.shape[1], p.n_exc, p.diagonal, p.same_kind)
+
+            def end(start: int) -> None:
+                stop = min(start + WIDTH, last)
+                pooled.solve_panel(own, inverse, panels[start], p.initial[start:stop], out[start:stop])
+
+            thread_map(end, range(first, last, WIDTH), threads)
+
+        pools = range(0, len(out), pool_size)
+        if len(pools) >= (threads or available_threads()):
+            thread_map(lambda first: pool(first, 1), pools, threads)
+        else:
+            for first in pools:
+                pool(first, threads)
+
+    def _moments(self, problems: kernel.Regressions, start: int, stop: int) -> NDArray[np.float32]:
+        """Products of traces and targets of some neurons, (neuron, input)."""
+        target = problems.target[:, :, start:stop]
+        moment = self._mean.T @ target.reshape(len(self._mean), -1)
+        moment -= self.feed_forward.reduction @ self.feed_forward.reduced_moment(target)
+        return np.take_along_axis(moment.T, problems.inputs[start:stop].astype(np.intp), axis=1).astype(np.float32)

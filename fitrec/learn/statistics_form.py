@@ -29,6 +29,8 @@ class Sizes:
         Trials per condition of each loop.
     trace_bits : int
         16 or 32: how traces are kept in the gathered form.
+    pool_size : int
+        Consecutive neurons with the same inputs.
 
     """
 
@@ -40,6 +42,7 @@ class Sizes:
     n_ff: int
     trials: tuple[int, ...]
     trace_bits: int
+    pool_size: int = 1
 
     @property
     def trial_bytes(self) -> int:
@@ -110,7 +113,7 @@ def make_statistics(
     """
     s = sizes
     if is_shared(sizes, form, memory_bytes):
-        return SharedGram(s.n_conditions, s.n_bins, s.n_pool, s.n_ff)
+        return SharedGram(s.n_conditions, s.n_bins, s.n_pool, s.n_ff, s.pool_size)
     require_room(sizes, memory_bytes)
     n_slots = slots(sizes, memory_bytes)
     store: TraceStore = HostTraces(s.n_conditions, s.n_bins, s.n_pool, n_slots, s.trace_bits)

@@ -120,7 +120,7 @@ def _add_piece(panels, y, samples, gram, moment, negative):
 
 
 @njit(nogil=True)
-def _factor(matrix, n, inverse):
+def factor(matrix, n, inverse):
     """Cholesky factor U with U'U = matrix, in the upper triangle; `inverse` gets 1 / U_kk. NaN from where there is none."""
     width = matrix.shape[1]
     for first in range(0, n, WIDTH):
@@ -142,6 +142,15 @@ def _factor(matrix, n, inverse):
                 subtract_product(
                     matrix, first * width + i, width, matrix, first * width + j, width, end - first, matrix, i * width + j, width
                 )
+
+
+@njit(inline="always")
+def penalise(gram, n, n_exc, diagonal, same_kind):
+    """Add the penalties to the upper triangle of the Gram matrix of n inputs; see `Regressions`."""
+    for i in range(n):
+        for j in range(i + 1, n_exc if i < n_exc else n):
+            gram[i, j] += same_kind
+        gram[i, i] += diagonal
 
 
 @njit(nogil=True, cache=True)
@@ -171,12 +180,9 @@ def solve_one(gram, moment, initial, n_exc, diagonal, same_kind, out):
             g = gram[j, i] if j < i else gram[i, j]
             total = fma(np.float64(g), np.float64(initial[j]), total)
         inverse[i] = np.float32(np.float64(moment[i]) - total)
-    for i in range(n):
-        moment[i] = inverse[i]
-        for j in range(i + 1, n_exc if i < n_exc else n):
-            gram[i, j] += same_kind
-        gram[i, i] += diagonal
-    _factor(gram, n, inverse)
+    moment[:n] = inverse[:n]
+    penalise(gram, n, n_exc, diagonal, same_kind)
+    factor(gram, n, inverse)
     for k in range(n):
         moment[k] *= inverse[k]
         x = -moment[k]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from fitrec.kernels.cpu import ridge, tiles
+from fitrec.kernels.cpu import ridge, ridge_pool, tiles
 from fitrec.kernels.cpu.ridge import Eliminated, Regressions, Traces
 from fitrec.kernels.reference import ridge as reference
 
@@ -94,3 +94,24 @@ def test_transpose() -> None:
     np.testing.assert_array_equal(out[5:261].reshape(16, 16), source[:, 2:18].T)
     assert not out[:5].any()
     assert not out[261:].any()
+
+
+@pytest.mark.parametrize(("n_inputs", "n_exc"), [(1, 1), (17, 5), (48, 30)])
+def test_neurons_with_the_same_inputs_get_the_bits_of_each_alone(n_inputs: int, n_exc: int) -> None:
+    rng = np.random.default_rng(n_inputs)
+    samples = rng.gamma(0.8, 1.0, (90, 60)).astype(F)
+    gram, columns = samples.T @ samples, rng.permutation(60)[:n_inputs].astype(np.int32)
+    moment, initial = (rng.normal(0, s, (18, n_inputs)).astype(F) for s in (30.0, 0.5))
+    alone = np.empty_like(initial)
+    given = Regressions(np.zeros((1, 1, 18)), np.tile(columns, (18, 1)), initial, np.int32(n_exc), F(2.0), F(0.5))
+    ridge.solve_blocks(gram, moment, given, 0, 18, alone)
+    own, panels = ridge_pool.own_block(gram, columns), np.empty((2, n_inputs, 16), F)
+    parts = [slice(0, 16), slice(16, 18)]
+    for part, panel in zip(parts, panels, strict=True):
+        ridge_pool.right_sides(own, moment[part], initial[part], panel)
+    inverse = ridge_pool.factor_block(own, n_inputs, given.n_exc, given.diagonal, given.same_kind)
+    together = np.empty_like(initial)
+    for part, panel in zip(parts, panels, strict=True):
+        ridge_pool.solve_panel(own, inverse, panel, initial[part], together[part])
+    np.testing.assert_array_equal(together, alone)
+    assert np.ptp(alone) > 0.1

@@ -165,6 +165,24 @@ def test_the_shared_gram_matrix_is_symmetric() -> None:
     np.testing.assert_array_equal(gram, gram.T)
 
 
+@pytest.mark.parametrize("n_neurons", [5, 40])
+@pytest.mark.parametrize("pool_size", [3, 40])
+def test_neurons_with_the_same_inputs_are_solved_together(n_neurons: int, pool_size: int) -> None:
+    data = make(n_neurons=n_neurons)
+    data.inputs[:] = data.inputs[np.arange(n_neurons) // pool_size * pool_size]
+    penalties = Penalties(plastic=0.05, row_sum=0.5, feed_forward=0.05)
+    alone, alone_ff = solve(data.statistics("shared"), data.target, data.inputs, data.initial, 7, penalties, 1)
+    for threads in (1, 2):
+        statistics = data.add_to(SharedGram(3, 30, 40, 6, pool_size))
+        plastic, feed_forward = solve(statistics, data.target, data.inputs, data.initial, 7, penalties, threads)
+        # The products of traces and targets are BLAS's, whose last bits depend on how many neurons it is given.
+        np.testing.assert_allclose(plastic, alone, rtol=0, atol=3e-6 * np.abs(alone).max())
+        np.testing.assert_allclose(feed_forward, alone_ff, rtol=0, atol=3e-6 * np.abs(alone).max())
+        if threads == 1:
+            first = plastic
+    np.testing.assert_array_equal(plastic, first)
+
+
 @pytest.mark.parametrize("n_ff", [0, 6])
 def test_all_forms_agree(n_ff: int) -> None:
     data = make(n_ff, n_conditions=2, n_neurons=70)
