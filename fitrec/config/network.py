@@ -61,7 +61,7 @@ class Plastic(Section):
         1,
         ge=1,
         description="Trained neurons, consecutive by their number, that share one set of plastic inputs (a neuron may then feed "
-        "itself); RLS keeps one P per pool. 1: every neuron has inputs of its own.",
+        "itself); RLS keeps one P per pool, ridge factors one matrix. 1: every neuron has inputs of its own.",
     )
 
 
