@@ -112,9 +112,11 @@ class SharedSystem:
         mean, ff_mean = sums.trace_sum / n, sums.ff_sum / n
         self._mean = mean.reshape(-1, len(sums.gram))
         penalty = absolute_penalty(penalty_feed_forward, sums.ff_gram / np.float32(n))
-        share = np.float32(fluctuations)
-        self._gram, cross, ff_gram = (share * (x / np.float32(n)) for x in (sums.gram, sums.cross, sums.ff_gram))
+        self._gram, cross, ff_gram = (x / np.float32(n) for x in (sums.gram, sums.cross, sums.ff_gram))
         if fluctuations != 1:
+            share = np.float32(fluctuations)
+            for products in (self._gram, cross, ff_gram):
+                products *= share  # in place: the Gram matrix is the largest thing there is
             self._add_products(mean.astype(np.float32), ff_mean.astype(np.float32), 1 - share, cross, ff_gram, threads)
         self.feed_forward = FeedForwardColumns(cross, ff_gram, ff_mean, penalty)
         reduction = self.feed_forward.reduction
