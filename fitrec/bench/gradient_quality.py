@@ -13,7 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.bench.anchors import Anchor, fly, raster_of, readout
+from fitrec.kernels.cuda.device import Device
+from fitrec.learn.gradient.device_rules import device_rule, device_signals
 from fitrec.learn.gradient.rules import Bptt, LocalAdjoint, PpProp, Rule, Signals
+from fitrec.simulate.device_network import DeviceModelNetwork
 from fitrec.simulate.model_network import Recording, Trial
 
 DECAYS = {"M1": (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99), "M2": (0.5, 0.9, 0.95, 0.98, 0.99), "fly": (0.9, 0.99, 0.999, 0.9999)}
@@ -52,8 +55,37 @@ PUBLISHED: dict[str, dict[str | float, _Cells]] = {
 }
 
 
-def run() -> dict[str, Any]:
+class _Measured:
+    """A trial of one of the networks, of which rules take gradients: on a device, or on the CPU, with the same bits."""
+
+    def __init__(self, anchor: Anchor, device: Device | None) -> None:
+        self.anchor, recording = anchor, Recording(tape=True, rows=anchor.rows)
+        self.trial = anchor.net.run(anchor.weights, anchor.inputs, recording=recording)
+        self._network = None if device is None else DeviceModelNetwork(device, anchor.net)
+        if self._network is not None:
+            self._wiring = self._network.wiring(anchor.weights)
+            self._there = self._network.run(self._wiring, [anchor.inputs], recording=recording, trials=[0])
+
+    def gradient(self, rule: Rule, signals: Signals) -> dict[str, NDArray[Any]]:
+        """Return the gradient by each part of the weights; that of BPTT, to compare with, is the CPU's."""
+        if self._network is None or isinstance(rule, Bptt):
+            summed = rule.new_gradient()
+            rule.add(self.anchor.weights, self.trial, signals, summed)
+            return self.anchor.parts(summed.plastic)
+        made = device_rule(self._network, rule)
+        gradient = made.new_gradient(1)
+        made.begin(1)
+        made.add(self._wiring, self._there, device_signals(rule, [signals], self._network), gradient)
+        return self.anchor.parts(self._network.device.to_host(gradient.plastic[0]))
+
+
+def run(device: Device | None = None) -> dict[str, Any]:
     """Compare all rules on the three networks.
+
+    Parameters
+    ----------
+    device : Device, optional
+        That takes the gradients that are compared with BPTT's; by default the CPU.
 
     Returns
     -------
@@ -66,21 +98,28 @@ def run() -> dict[str, Any]:
     models = {"M1": readout(50, 100, 3, 200, inside=False), "M2": readout(50, 100, 3, 200, inside=True), "fly": fly()}
     rows, losses = [], {}
     for name, anchor in models.items():
-        trial = anchor.net.run(anchor.weights, anchor.inputs, recording=Recording(tape=True, rows=anchor.rows))
-        once = anchor.learn(trial, 1)
-        w_out = None if name == "fly" else _compare(once.w_out, _readout_gradient(trial, once.error))
-        losses[name] = {"found": once.loss, "published": LOSSES[name]}
-        # The fly-like network's recurrent spikes are detached in the published program: cut, as with us.
-        exact = _gradient(LocalAdjoint(anchor.net) if name == "fly" else Bptt(anchor.net), anchor, trial, once.signals)
-        signals = {"once": once.signals}
-        if name in TIMES_COUNTED:
-            signals["published"] = anchor.learn(trial, TIMES_COUNTED[name]).signals
-            signals["once, one step through recurrent weights"] = _one_step_further(anchor, trial, name == "M2")
-        for counting, given in signals.items():
-            for label, rule in _rules(anchor, name, further="step" in counting).items():
-                found = _gradient(rule, anchor, trial, given)
-                rows.append(_row(name, label, counting, found, exact) | {"w_out": w_out})
+        of_model, loss = compare(name, anchor, device)
+        losses[name] = {"found": loss, "published": LOSSES[name]}
+        rows += of_model
     return {"rows": rows, "loss": losses}
+
+
+def compare(name: str, anchor: Anchor, device: Device | None) -> tuple[list[dict[str, Any]], float]:
+    """Return the rows of one of the networks (see `run`), and its loss."""
+    measured, rows = _Measured(anchor, device), []
+    trial = measured.trial
+    once = anchor.learn(trial, 1)
+    w_out = None if name == "fly" else _compare(once.w_out, _readout_gradient(trial, once.error))
+    # The fly-like network's recurrent spikes are detached in the published program: cut, as with us.
+    exact = measured.gradient(LocalAdjoint(anchor.net) if name == "fly" else Bptt(anchor.net), once.signals)
+    signals = {"once": once.signals}
+    if name in TIMES_COUNTED:
+        signals["published"] = anchor.learn(trial, TIMES_COUNTED[name]).signals
+        signals["once, one step through recurrent weights"] = _one_step_further(anchor, trial, name == "M2")
+    for counting, given in signals.items():
+        for label, rule in _rules(anchor, name, further="step" in counting).items():
+            rows.append(_row(name, label, counting, measured.gradient(rule, given), exact) | {"w_out": w_out})
+    return rows, once.loss
 
 
 def _rules(anchor: Anchor, name: str, further: bool) -> dict[str | float, Rule]:
@@ -88,12 +127,6 @@ def _rules(anchor: Anchor, name: str, further: bool) -> dict[str | float, Rule]:
     if further:
         return rules
     return rules | {d: PpProp(anchor.net, decay_pre=d, decay_post=d) for d in DECAYS[name]}
-
-
-def _gradient(rule: Rule, anchor: Anchor, trial: Trial, signals: Signals) -> dict[str, NDArray[Any]]:
-    gradient = rule.new_gradient()
-    rule.add(anchor.weights, trial, signals, gradient)
-    return anchor.parts(gradient.plastic)
 
 
 def _one_step_further(anchor: Anchor, trial: Trial, inside: bool) -> Signals:

@@ -112,12 +112,14 @@ def gradient(threads: int | None, device: str, json_file: Path | None, **given: 
 
 
 @command.command("gradient-quality")
+@options.device
 @_json
-def gradient_quality(json_file: Path | None) -> None:
+def gradient_quality(device: str, json_file: Path | None) -> None:
     """Compare each gradient rule with backpropagation through time, on the networks of Wang et al. 2026."""
     from fitrec.bench.gradient_quality import run
 
-    _finish("gradient-quality", run(), json_file, device=None, threads=1)
+    gpu = _gpu(device)
+    _finish("gradient-quality", run(gpu), json_file, device=gpu, threads=1)
 
 
 @command.command()

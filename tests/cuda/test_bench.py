@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from fitrec.bench import gradient, gradient_device, loop, machine, ridge, rls, rls_device, simulate
+from fitrec.bench import gradient, gradient_device, gradient_quality, loop, machine, ridge, rls, rls_device, simulate
+from fitrec.bench.anchors import readout
 from fitrec.errors import ConfigError
 from fitrec.kernels.cuda import lif, model
 
@@ -65,6 +66,11 @@ def test_gradient(one_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["simulate_ms_per_step"] > 0
     with pytest.raises(ConfigError, match="bptt runs on the CPU only"):
         gradient_device.run(one_device, **{**sizes, "rule": "bptt"})
+
+
+def test_gradient_quality(one_device: Any) -> None:
+    anchor = readout(5, 12, 2, 40, inside=True)
+    assert gradient_quality.compare("M2", anchor, one_device) == gradient_quality.compare("M2", anchor, None)
 
 
 def test_simulate(one_device: Any) -> None:
