@@ -125,24 +125,18 @@ class GradientFit:
         problem, o = self._problem, self._options
         network = problem.simulator.network
         n_conditions = network.n_conditions
-        self._trials.adopt(self.weights)
-        plastic = np.zeros(self.weights.plastic.shape, np.float64)
-        parameters = np.zeros((len(o.trainable), network.n_neurons), np.float64)
-        feed_forward = np.zeros(self.weights.feed_forward.shape, np.float32)
+        self._weights.adopt()
         rates, counted = [], np.zeros_like(self._mean)
         for condition in range(n_conditions):
             task = self._task(condition, index, self._work)
             gradient, by_parameter, counts = self._work.gradient(task.flat, task.starts, task.signal)
-            by_plastic, by_ff = self._trials.unflatten(gradient)
-            plastic += by_plastic
-            parameters += by_parameter
-            feed_forward[condition] = by_ff
+            self._weights.add(condition, gradient, by_parameter)
             counted[condition] = counts / o.trials
             mean_hz = counted[condition].mean(axis=0) / problem.bin_s
             rates.append((float(mean_hz[: network.n_exc].mean()), float(mean_hz[network.n_exc :].mean())))
             problem.progress(condition, rates[-1], counted[condition][:, network.trained].astype(np.float64) / problem.bin_s)
         try:
-            self._weights.step(plastic.astype(np.float32), feed_forward, parameters.astype(np.float32), index)
+            self._weights.step(index)
         except TrainingError as error:
             raise TrainingError(f"{error}{self._origin(index)}") from None
         self._mean = np.float32(o.averaging) * self._mean + np.float32(1 - o.averaging) * counted
@@ -156,7 +150,7 @@ class GradientFit:
         """Begin the trials of a condition in a loop, and say what their spikes should be more or fewer of."""
         o = self._options
         first = FIRST_GRADIENT_TRIAL + index * o.trials
-        flat = self._trials.flat_weights(self.weights, condition)
+        flat = self._weights.flat(condition)
         starts = work.starts(flat, condition, range(first, first + o.trials))
         # Before the first loop there is nothing but its own trials.
         mean = self._mean[condition] / self._summed if self._summed else work.count(flat, starts) / o.trials

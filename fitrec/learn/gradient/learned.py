@@ -1,6 +1,6 @@
 """The weights and parameters that a gradient fit learns, with their optimiser."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ class LearnedWeights:
     """Plastic weights, E and I inputs apart, feed-forward weights, and parameters of the trained neurons."""
 
     def __init__(self, problem: Problem, trials: ModelTrials, options: "FitOptions") -> None:
-        network, o = problem.simulator.network, options
+        network, o, self._trials = problem.simulator.network, options, trials
         n_conditions, _, n_trained = problem.rate_hz.shape
         self._n_exc, n_ff = network.n_plastic_exc, network.n_feed_forward
         self._shape = (n_conditions, n_trained, n_ff)
@@ -51,12 +51,26 @@ class LearnedWeights:
         self._neurons = NeuronParameters(o.trainable, trials, o.optimiser.learning_rate)
         parameters += self._neurons.parameters
         self._optimiser = Optimiser(parameters, o.optimiser, threads=problem.threads)
+        self._forget_gradients()
         self.current = self._joined()
 
-    def step(
-        self, plastic: NDArray[np.float32], feed_forward: NDArray[np.float32], by_parameter: NDArray[np.float32], loop: int
-    ) -> None:
-        """Change everything by gradients: (trained, input), (condition, trained, ff), and (parameter, neuron).
+    def flat(self, condition: int) -> NDArray[np.float32]:
+        """Return the weights that a condition's trials run with, as `ModelTrials.flat_weights`."""
+        return self._trials.flat_weights(self.current, condition)
+
+    def adopt(self) -> None:
+        """Give the trials' neurons the parameters learned so far."""
+        self._trials.adopt(self.current)
+
+    def add(self, condition: int, gradient: NDArray[np.float32], by_parameter: NDArray[Any]) -> None:
+        """Add gradients of a condition for the next step: by the synapses (`flat`), and by (parameter, neuron)."""
+        by_plastic, by_ff = self._trials.unflatten(gradient)
+        self._by_plastic += by_plastic
+        self._by_ff[condition] += by_ff
+        self._by_parameter += by_parameter
+
+    def step(self, loop: int) -> None:
+        """Change everything by the gradients added since the last step.
 
         Raises
         ------
@@ -64,18 +78,25 @@ class LearnedWeights:
             If a gradient is not finite; names the neuron.
 
         """
-        plastic, feed_forward = self._common_mode(plastic, feed_forward)
+        plastic, feed_forward = self._common_mode(self._by_plastic.astype(np.float32), self._by_ff.astype(np.float32))
         gradients = {
             _EXC: plastic[:, : self._n_exc].flatten(),
             _INH: plastic[:, self._n_exc :].flatten(),
             _FF: feed_forward.flatten(),
-            **self._neurons.gradients(by_parameter),
+            **self._neurons.gradients(self._by_parameter.astype(np.float32)),
         }
         try:
             self._optimiser.step(gradients)
         except TrainingError as error:
             raise TrainingError(f"loop {loop + 1}: {error}") from None
         self.current = self._joined()
+        self._forget_gradients()
+
+    def _forget_gradients(self) -> None:
+        n_conditions, n_trained, n_ff = self._shape
+        self._by_plastic = np.zeros((n_trained, (len(self._exc) + len(self._inh)) // n_trained))
+        self._by_ff = np.zeros((n_conditions, n_trained, n_ff))
+        self._by_parameter = np.zeros((len(self._neurons.parameters), self._trials.network.n_neurons))
 
     def _joined(self) -> Weights:
         n_trained = self._shape[1]

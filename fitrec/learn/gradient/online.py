@@ -62,13 +62,12 @@ class OnlineFit:
         """Run one trial with learning; returns the spikes (bin, neuron)."""
         problem, network, o = self._problem, self._problem.simulator.network, self._options
         trial, steps = FIRST_ONLINE_TRIAL + index, problem.bin_steps
-        flat, inputs = self._trials.flat_weights(self.weights, condition), self._trials.inputs(condition, trial)
+        flat, inputs = self._weights.flat(condition), self._trials.inputs(condition, trial)
         part = self._trials.before_window(flat, inputs, condition, trial)
         self._rule.begin()
         tape = self._trials.model_network.new_tape(steps)
         counts = np.zeros((problem.rate_hz.shape[1], network.n_neurons), np.int64)
         signal = np.zeros((1, 1, network.n_neurons))
-        feed_forward = np.zeros_like(self.weights.feed_forward)
         for k in range(len(counts)):
             part = self._trials.window(
                 flat, inputs, condition, trial, part, first=k * steps, last=(k + 1) * steps, tape=tape, rows=(RATE,)
@@ -79,9 +78,9 @@ class OnlineFit:
             signal[0, 0, network.trained] = 1e3 * by_rate[0]
             gradient = self._rule.new_gradient()
             self._rule.add(flat, part, Signals(rows=(RATE,), every=steps, states=signal), gradient)
-            by_plastic, feed_forward[condition] = self._trials.unflatten(gradient.plastic)
-            self._weights.step(by_plastic, feed_forward, gradient.parameters, index)
-            flat = self._trials.flat_weights(self.weights, condition)
+            self._weights.add(condition, gradient.plastic, gradient.parameters)
+            self._weights.step(index)
+            flat = self._weights.flat(condition)
         return counts
 
     def validates(self, index: int) -> bool:
