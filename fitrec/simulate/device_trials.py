@@ -88,11 +88,15 @@ class DeviceModelTrials:
         first: int = 0,
         last: int | None = None,
         tape: bool = False,
+        rows: tuple[str, ...] = (),
     ) -> DeviceTrials:
-        """Start running steps `first` to `last` of the trials' windows, of all of them by default; `before` is used up."""
+        """Start running steps `first` to `last` of the trials' windows, of all of them by default; `before` is used up.
+
+        The states named in `rows` are recorded at the end.
+        """
         net = self.host.network
         begin, end = net.window_start_step + first, net.window_start_step + (net.window_steps if last is None else last)
-        recording = Recording(tape=tape)
+        recording = Recording(tape=tape, rows=rows, every=end - begin)
         return self._run(
             wiring, start.inputs, start.condition, start.trials, begin, end, before, self.host.constant, recording, None
         )

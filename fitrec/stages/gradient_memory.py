@@ -12,7 +12,13 @@ from fitrec.simulate.device_network import shape_of
 from fitrec.simulate.model_trials import trials_model
 from fitrec.stages.train_gradient import derived, windows_of
 
-KINDS: dict[str, Kind] = {"local-adjoint": "local-adjoint", "e-prop": "local-adjoint", "pp-prop": "pp-prop", "d-rtrl": "d-rtrl"}
+KINDS: dict[str, Kind] = {
+    "local-adjoint": "local-adjoint",
+    "e-prop": "local-adjoint",
+    "pp-prop": "pp-prop",
+    "d-rtrl": "d-rtrl",
+    "e-prop-plus": "d-rtrl",
+}
 _GB, _ITEM = 1e9, 4
 
 

@@ -67,8 +67,6 @@ def make_gradient_fit(problem: Problem, rule: str, config: GradientConfig) -> Fi
         if not stable.ok:
             logger.warning("neuron model %s: %s", model.name, stable.text)
     online = rule == "e-prop-plus"
-    if online and problem.simulator.device is not None:
-        logger.warning("e-prop-plus learns on the CPU: its trials, with an update after every bin, are one after another")
     trials = ModelTrials(network, trainable=tuple(config.trainable), **derived(rule, config))
     updates = config.loops * (problem.rate_hz.shape[0] * problem.rate_hz.shape[1] if online else 1)
     options = FitOptions(

@@ -19,6 +19,9 @@ pytest.importorskip("cupy", reason="NVRTC is reached through CuPy, which is not 
 REGISTERS = {
     "philox_words": 40,
     "fill_normal": 40,
+    "learned_flat": 40,
+    "learned_add": 40,
+    "learned_shorten": 48,
     "lif_run": 64,
     "lif_initial_voltage": 40,
     "optimise_update_float": 40,

@@ -53,6 +53,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "rls": {"rule": "rls", "rls": {"loops": 1}},
     "local-adjoint": {"rule": "local-adjoint", "gradient": {**ONE, "loops": 2, "window_ms": 40.0, "trainable": {"tau_m": {}}}},
     "pp-prop": {"rule": "pp-prop", "gradient": {**ONE, "dale": "exponential"}},
+    "e-prop-plus": {"rule": "e-prop-plus", "gradient": {**ONE, "dale": "softplus", "clip_norm": 0.1}},
 }
 
 
@@ -123,6 +124,28 @@ def test_ridge_goes_on_where_it_was_on_another_device(one_device: Any, monkeypat
     expected = ridge_loops(None, None, range(2))
     for first, second in ((one_device, None), (None, one_device)):
         found = ridge_loops(second, ridge_loops(first, None, range(1)), range(1, 2))
+        assert found.keys() == expected.keys()
+        for name, values in expected.items():
+            np.testing.assert_array_equal(found[name], values, err_msg=name, strict=True)
+
+
+def gradient_loops(device: Any, state: Any, loops: range) -> Any:
+    """Run loops of pp-prop from a state; returns the new state."""
+    section = TrainConfig.model_validate({"rule": "pp-prop", "gradient": {**ONE, "loops": 2, "dale": "exponential"}})
+    network, targets = short_fit()
+    rule = make_training(network, targets, section, 1, device=device).rule
+    if state is not None:
+        rule.restore(state)
+    for index in loops:
+        rule.loop(index)
+    return {name: np.array(values) for name, values in rule.state().items()}
+
+
+def test_a_gradient_fit_goes_on_where_it_was_on_another_device(one_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_blocks(monkeypatch)
+    expected = gradient_loops(None, None, range(2))
+    for first, second in ((one_device, None), (None, one_device)):
+        found = gradient_loops(second, gradient_loops(first, None, range(1)), range(1, 2))
         assert found.keys() == expected.keys()
         for name, values in expected.items():
             np.testing.assert_array_equal(found[name], values, err_msg=name, strict=True)

@@ -24,20 +24,26 @@ class CommonMode:
     share : float
         Of that part which is kept; 1: the gradient stays as it is.
 
+    Attributes
+    ----------
+    share : float
+    ff_hz : (condition, 1, ff) float64
+        Mean rates of feed-forward inputs.
+
     """
 
     def __init__(self, network: Network, share: float) -> None:
-        self._share, self._n_exc = share, network.n_plastic_exc
+        self.share, self._n_exc = share, network.n_plastic_exc
         self._pre_hz = network.untrained_rate_hz[network.plastic_pre].astype(np.float64)
-        self._ff_hz = network.ff_rate_hz.mean(axis=1, dtype=np.float64)[:, None, :]
+        self.ff_hz = network.ff_rate_hz.mean(axis=1, dtype=np.float64)[:, None, :]
 
     def __call__(self, plastic: Gradients, feed_forward: Gradients) -> tuple[Gradients, Gradients]:
         """Change gradients by plastic (trained, input) and by feed-forward weights (condition, trained, ff)."""
-        if self._share == 1:
+        if self.share == 1:
             return plastic, feed_forward
         plastic, feed_forward = plastic.copy(), feed_forward.copy()
         for part in (slice(self._n_exc), slice(self._n_exc, None)):
-            shorten_along(plastic[:, part], self._pre_hz[:, part], self._share)
-        for of_condition, rates in zip(feed_forward, self._ff_hz, strict=True):
-            shorten_along(of_condition, rates, self._share)
+            shorten_along(plastic[:, part], self._pre_hz[:, part], self.share)
+        for of_condition, rates in zip(feed_forward, self.ff_hz, strict=True):
+            shorten_along(of_condition, rates, self.share)
         return plastic, feed_forward

@@ -25,6 +25,8 @@ class DeviceWork:
     rule : Rule
         One that `has_device_form`.
 
+    Weights are given, and gradients returned, on the device.
+
     """
 
     def __init__(self, device: Device, trials: ModelTrials, rule: Rule, windows: Windows, bin_steps: int) -> None:
@@ -34,24 +36,24 @@ class DeviceWork:
         cut = windows.steps < trials.network.window_steps
         self._overlap = windows.overlap and self._rule.goes_back and cut
 
-    def starts(self, flat: NDArray[np.float32], condition: int, trials: range) -> list[DeviceStart]:
+    def starts(self, flat: Any, condition: int, trials: range) -> list[DeviceStart]:
         """Run trials up to their windows, in batches."""
-        tapes, wiring = 1 + self._overlap, self._trials.network.wiring(flat)
+        tapes, wiring = 1 + self._overlap, self._trials.network.wired(flat)
         batches = self._trials.batches(trials, self._rule.trial_bytes(self._length), self._length, tapes=tapes)
         return [self._trials.start(wiring, condition, some) for some in batches]
 
-    def count(self, flat: NDArray[np.float32], starts: Sequence[DeviceStart]) -> NDArray[np.int64]:
+    def count(self, flat: Any, starts: Sequence[DeviceStart]) -> NDArray[np.int64]:
         """(bin, neuron): spikes of the trials, summed."""
-        net, wiring, counts = self._trials.network, self._trials.network.wiring(flat), self._new_counts()
+        net, wiring, counts = self._trials.network, self._trials.network.wired(flat), self._new_counts()
         for start in starts:
             net.kernels.count(self._trials.window(wiring, start, start.begin()).record, self._bin_steps, counts)
         return self._device.to_host(counts)
 
     def gradient(
-        self, flat: NDArray[np.float32], starts: Sequence[DeviceStart], signal: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.int64]]:
-        """Gradients by the synapses and by (parameter, neuron), and spikes (bin, neuron): summed in the order of trials."""
-        wiring, counts = self._trials.network.wiring(flat), self._new_counts()
+        self, flat: Any, starts: Sequence[DeviceStart], signal: NDArray[np.float32]
+    ) -> tuple[Any, NDArray[np.float64], NDArray[np.int64]]:
+        """Gradients by the synapses, on the device, and by (parameter, neuron), and spikes: summed in the order of trials."""
+        wiring, counts = self._trials.network.wired(flat), self._new_counts()
         total = self._device.xp.zeros(len(flat), np.float32)
         parameters = np.zeros(self._on_cpu.new_gradient().parameters.shape)
         for start in starts:
@@ -59,7 +61,7 @@ class DeviceWork:
             add_trials(self._trials.network.kernels, part.plastic, total)
             for of_trial in by_parameters(self._trials.network, part):
                 parameters += of_trial
-        return self._device.to_host(total), parameters, self._device.to_host(counts)
+        return total, parameters, self._device.to_host(counts)
 
     def _of_batch(self, wiring: Wiring, start: DeviceStart, signal: NDArray[np.float32], counts: Any) -> DeviceGradient:
         """Gradients of a batch, as `windows.TrialGradient` goes through the windows."""

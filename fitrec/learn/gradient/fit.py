@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.errors import TrainingError
+from fitrec.learn.gradient.device_learned import DeviceLearnedWeights
 from fitrec.learn.gradient.device_rules import has_device_form
 from fitrec.learn.gradient.device_work import DeviceWork
 from fitrec.learn.gradient.host_work import HostWork, Work
@@ -82,7 +83,7 @@ class FitOptions:
 class _Task(NamedTuple):
     """What the gradient of a condition is taken of in a loop."""
 
-    flat: NDArray[np.float32]  # (synapse,)
+    flat: Any  # (synapse,), where the work is done
     starts: Any  # of the work
     signal: NDArray[np.float32]  # (bin, neuron)
 
@@ -106,14 +107,17 @@ class GradientFit:
         if options.readout_ms is not None:
             self._smoothing = causal_filter(problem.rate_hz.shape[1], problem.bin_s * 1e3, options.readout_ms)
             self._target_hz = self._smoothing @ problem.rate_hz
-        self._weights = LearnedWeights(problem, trials, options)
         n_conditions, n_bins, _ = problem.rate_hz.shape
         self._mean = np.zeros((n_conditions, n_bins, problem.simulator.network.n_neurons), np.float32)  # spikes per trial
         self._summed = 0.0  # weights of the loops in it
         self._on_cpu = HostWork(trials, options.make_rule, options.windows, problem.bin_steps, problem.threads)
         self._work: Work[Any] = self._on_cpu
-        if problem.simulator.device is not None and has_device_form(self._on_cpu.rule):
-            self._work = DeviceWork(problem.simulator.device, trials, self._on_cpu.rule, options.windows, problem.bin_steps)
+        device = problem.simulator.device
+        if device is not None and has_device_form(self._on_cpu.rule):
+            self._work = DeviceWork(device, trials, self._on_cpu.rule, options.windows, problem.bin_steps)
+            self._weights: LearnedWeights = DeviceLearnedWeights(problem, trials, options, device)
+        else:
+            self._weights = LearnedWeights(problem, trials, options)
 
     @property
     def weights(self) -> Weights:
@@ -150,7 +154,7 @@ class GradientFit:
         """Begin the trials of a condition in a loop, and say what their spikes should be more or fewer of."""
         o = self._options
         first = FIRST_GRADIENT_TRIAL + index * o.trials
-        flat = self._weights.flat(condition)
+        flat = self._weights.flat_on_cpu(condition) if work is self._on_cpu else self._weights.flat(condition)
         starts = work.starts(flat, condition, range(first, first + o.trials))
         # Before the first loop there is nothing but its own trials.
         mean = self._mean[condition] / self._summed if self._summed else work.count(flat, starts) / o.trials

@@ -1,7 +1,7 @@
 """The trials of a gradient fit and their gradients, one thread per trial."""
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +18,15 @@ Starts = TypeVar("Starts")
 class Work(Protocol[Starts]):
     """Runs the trials of a fit, on the CPU or on a device, with the same bits."""
 
-    def starts(self, flat: NDArray[np.float32], condition: int, trials: range) -> Starts:
-        """Run trials up to their windows; `flat` are the weights (`ModelTrials.flat_weights`)."""
+    def starts(self, flat: Any, condition: int, trials: range) -> Starts:
+        """Run trials up to their windows; `flat` are the weights (`LearnedWeights.flat`)."""
 
-    def count(self, flat: NDArray[np.float32], starts: Starts) -> NDArray[np.int64]:
+    def count(self, flat: Any, starts: Starts) -> NDArray[np.int64]:
         """(bin, neuron): spikes of the trials, summed."""
 
     def gradient(
-        self, flat: NDArray[np.float32], starts: Starts, signal: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.int64]]:
+        self, flat: Any, starts: Starts, signal: NDArray[np.float32]
+    ) -> tuple[Any, NDArray[np.float64], NDArray[np.int64]]:
         """Gradients by the synapses and by (parameter, neuron), and spikes (bin, neuron): summed in the order of trials.
 
         Parameters

@@ -1,5 +1,6 @@
 """The weights and parameters that a gradient fit learns, with their optimiser."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from fitrec.errors import TrainingError
 from fitrec.learn.gradient.common_mode import CommonMode
 from fitrec.learn.gradient.constraints import Limits, Parameter
 from fitrec.learn.gradient.neuron_parameters import NeuronParameters
-from fitrec.learn.gradient.optimisers import Optimiser
+from fitrec.learn.gradient.optimisers import Optimiser, Settings
 from fitrec.learn.rule import Arrays, Problem
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
@@ -18,7 +19,7 @@ from fitrec.simulate.model_trials import ModelTrials
 if TYPE_CHECKING:
     from fitrec.learn.gradient.fit import FitOptions
 
-_EXC, _INH, _FF = "plastic E weights", "plastic I weights", "feed-forward weights"
+EXC, INH, FF = "plastic E weights", "plastic I weights", "feed-forward weights"
 
 
 class LearnedWeights:
@@ -37,10 +38,10 @@ class LearnedWeights:
         limits = Limits(dale=o.dale, w_min=o.bounds[0], w_max=o.bounds[1])
         neuron = network.trained
         parameters = [
-            Parameter(_EXC, self._exc, limits, np.repeat(neuron, self._n_exc), "exc" in o.frozen, plastic_scale),
-            Parameter(_INH, self._inh, limits, np.repeat(neuron, n_inh), "inh" in o.frozen, plastic_scale),
+            Parameter(EXC, self._exc, limits, np.repeat(neuron, self._n_exc), "exc" in o.frozen, plastic_scale),
+            Parameter(INH, self._inh, limits, np.repeat(neuron, n_inh), "inh" in o.frozen, plastic_scale),
             Parameter(
-                _FF,
+                FF,
                 self._feed_forward,
                 neuron=np.tile(np.repeat(neuron, n_ff), n_conditions),
                 frozen="feed_forward" in o.frozen or n_ff == 0,
@@ -50,19 +51,31 @@ class LearnedWeights:
         self._common_mode = CommonMode(network, o.common_mode)
         self._neurons = NeuronParameters(o.trainable, trials, o.optimiser.learning_rate)
         parameters += self._neurons.parameters
-        self._optimiser = Optimiser(parameters, o.optimiser, threads=problem.threads)
+        self._optimiser = self._make_optimiser(parameters, o.optimiser, problem.threads)
         self._forget_gradients()
-        self.current = self._joined()
+        self._current: Weights | None = None
 
-    def flat(self, condition: int) -> NDArray[np.float32]:
+    @property
+    def current(self) -> Weights:
+        """The weights so far, on the CPU."""
+        if self._current is None:
+            self._current = self._joined()
+        return self._current
+
+    def flat(self, condition: int) -> Any:
         """Return the weights that a condition's trials run with, as `ModelTrials.flat_weights`."""
+        return self.flat_on_cpu(condition)
+
+    def flat_on_cpu(self, condition: int) -> NDArray[np.float32]:
+        """Return the same, wherever the weights are."""
         return self._trials.flat_weights(self.current, condition)
 
     def adopt(self) -> None:
         """Give the trials' neurons the parameters learned so far."""
-        self._trials.adopt(self.current)
+        if self._neurons.parameters:
+            self._trials.adopt(self.current)
 
-    def add(self, condition: int, gradient: NDArray[np.float32], by_parameter: NDArray[Any]) -> None:
+    def add(self, condition: int, gradient: Any, by_parameter: NDArray[Any]) -> None:
         """Add gradients of a condition for the next step: by the synapses (`flat`), and by (parameter, neuron)."""
         by_plastic, by_ff = self._trials.unflatten(gradient)
         self._by_plastic += by_plastic
@@ -78,19 +91,25 @@ class LearnedWeights:
             If a gradient is not finite; names the neuron.
 
         """
-        plastic, feed_forward = self._common_mode(self._by_plastic.astype(np.float32), self._by_ff.astype(np.float32))
-        gradients = {
-            _EXC: plastic[:, : self._n_exc].flatten(),
-            _INH: plastic[:, self._n_exc :].flatten(),
-            _FF: feed_forward.flatten(),
-            **self._neurons.gradients(self._by_parameter.astype(np.float32)),
-        }
+        gradients = {**self._gradients(), **self._neurons.gradients(self._by_parameter.astype(np.float32))}
         try:
             self._optimiser.step(gradients)
         except TrainingError as error:
             raise TrainingError(f"loop {loop + 1}: {error}") from None
-        self.current = self._joined()
+        self._current = None
         self._forget_gradients()
+
+    def _make_optimiser(self, parameters: Sequence[Parameter], settings: Settings, threads: int | None) -> Optimiser:
+        return Optimiser(parameters, settings, threads=threads)
+
+    def _gradients(self) -> dict[str, Any]:
+        """Gradients by the weights, for the optimiser."""
+        plastic, feed_forward = self._common_mode(self._by_plastic.astype(np.float32), self._by_ff.astype(np.float32))
+        return {
+            EXC: plastic[:, : self._n_exc].flatten(),
+            INH: plastic[:, self._n_exc :].flatten(),
+            FF: feed_forward.flatten(),
+        }
 
     def _forget_gradients(self) -> None:
         n_conditions, n_trained, n_ff = self._shape
@@ -110,11 +129,11 @@ class LearnedWeights:
 
     def state(self) -> Arrays:
         """Return weights and the state of the optimiser."""
-        parameters = self.current.parameters
+        now = self.current
         return {
-            "plastic": self.current.plastic,
-            "feed_forward": self.current.feed_forward,
-            **({} if parameters is None else {"parameters": parameters}),
+            "plastic": now.plastic,
+            "feed_forward": now.feed_forward,
+            **({} if now.parameters is None else {"parameters": now.parameters}),
             **{f"optimiser/{name}": values for name, values in self._optimiser.state().items()},
         }
 
@@ -125,7 +144,7 @@ class LearnedWeights:
         self._feed_forward[:] = state["feed_forward"].reshape(-1)
         if "parameters" in state:
             self._neurons.restore(state["parameters"])
-        self.current = self._joined()
+        self._current = None
         prefix = "optimiser/"
         self._optimiser.restore({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
 

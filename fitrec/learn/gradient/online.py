@@ -3,13 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from fitrec.learn.gradient.device_learned import DeviceLearnedWeights
 from fitrec.learn.gradient.fit import FitOptions, causal_filter
 from fitrec.learn.gradient.learned import LearnedWeights
-from fitrec.learn.gradient.rules import DRtrl, Signals
+from fitrec.learn.gradient.online_work import DeviceOnline, HostOnline, OnlineWork
+from fitrec.learn.gradient.rules import DRtrl
 from fitrec.learn.rule import Arrays, LoopResult, Problem
 from fitrec.networks.weights import Weights
-from fitrec.neurons.observation import RATE
-from fitrec.simulate.model_trials import ModelTrials, bin_counts
+from fitrec.simulate.model_trials import ModelTrials
 
 FIRST_ONLINE_TRIAL = 4_000
 
@@ -31,15 +32,19 @@ class OnlineFit:
     """
 
     def __init__(self, problem: Problem, trials: ModelTrials, options: FitOptions, *, cutoff_ms: float) -> None:
-        self._problem, self._options, self._trials = problem, options, trials
+        self._problem, self._options = problem, options
         assert options.readout_ms is not None
         self.name, self.n_loops = options.name, options.loops
         n_bins, bin_ms = problem.rate_hz.shape[1], problem.bin_s * 1e3
         self._target_hz = causal_filter(n_bins, bin_ms, options.readout_ms) @ problem.rate_hz
-        self._rule = DRtrl(
-            trials.model_network, cutoff_steps=round(cutoff_ms / problem.simulator.network.dt_ms), threads=problem.threads or 1
-        )
-        self._weights = LearnedWeights(problem, trials, options)
+        network, device = problem.simulator.network, problem.simulator.device
+        rule = DRtrl(trials.model_network, cutoff_steps=round(cutoff_ms / network.dt_ms), threads=problem.threads or 1)
+        if device is None:
+            self._work: OnlineWork = HostOnline(trials, rule, problem.bin_steps)
+            self._weights = LearnedWeights(problem, trials, options)
+        else:
+            self._work = DeviceOnline(device, trials, rule, problem.bin_steps)
+            self._weights = DeviceLearnedWeights(problem, trials, options, device)
 
     @property
     def weights(self) -> Weights:
@@ -60,25 +65,17 @@ class OnlineFit:
 
     def _trial(self, condition: int, index: int) -> NDArray[np.int64]:
         """Run one trial with learning; returns the spikes (bin, neuron)."""
-        problem, network, o = self._problem, self._problem.simulator.network, self._options
-        trial, steps = FIRST_ONLINE_TRIAL + index, problem.bin_steps
-        flat, inputs = self._weights.flat(condition), self._trials.inputs(condition, trial)
-        part = self._trials.before_window(flat, inputs, condition, trial)
-        self._rule.begin()
-        tape = self._trials.model_network.new_tape(steps)
-        counts = np.zeros((problem.rate_hz.shape[1], network.n_neurons), np.int64)
-        signal = np.zeros((1, 1, network.n_neurons))
+        problem, trained, o = self._problem, self._problem.simulator.network.trained, self._options
+        counts = np.zeros((problem.rate_hz.shape[1], problem.simulator.network.n_neurons), np.int64)
+        signal = np.zeros(counts.shape[1])
+        flat = self._weights.flat(condition)
+        self._work.begin(flat, condition, FIRST_ONLINE_TRIAL + index)
         for k in range(len(counts)):
-            part = self._trials.window(
-                flat, inputs, condition, trial, part, first=k * steps, last=(k + 1) * steps, tape=tape, rows=(RATE,)
-            )
-            counts[k] = bin_counts(part, steps, network.n_neurons)[0]
-            observed = 1e3 * part.sampled[-1, 0, network.trained].astype(np.float64)
-            _, by_rate = o.loss(observed[None], self._target_hz[condition, k : k + 1])
-            signal[0, 0, network.trained] = 1e3 * by_rate[0]
-            gradient = self._rule.new_gradient()
-            self._rule.add(flat, part, Signals(rows=(RATE,), every=steps, states=signal), gradient)
-            self._weights.add(condition, gradient.plastic, gradient.parameters)
+            counts[k], observed = self._work.run_bin(flat, k)
+            rate_hz = 1e3 * observed[trained].astype(np.float64)
+            _, by_rate = o.loss(rate_hz[None], self._target_hz[condition, k : k + 1])
+            signal[trained] = 1e3 * by_rate[0]
+            self._weights.add(condition, *self._work.gradient(flat, signal))
             self._weights.step(index)
             flat = self._weights.flat(condition)
         return counts
