@@ -1,6 +1,6 @@
 """Trials of a Network by the kernels compiled from its neurons' equations."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from threading import Lock
 from typing import Any, NamedTuple
@@ -113,10 +113,13 @@ class ModelTrials:
 
     def adopt(self, weights: Weights) -> None:
         """Give the trained neurons the parameters that were trained with these weights."""
-        if weights.parameters is None:
-            return
+        if weights.parameters is not None:
+            self.adopt_values(weights.parameter_names or [], weights.parameters)
+
+    def adopt_values(self, names: Sequence[str], values: NDArray[np.float32]) -> None:
+        """Give the trained neurons values of some parameters, (parameter, trained)."""
         changed: dict[str, NDArray[np.float64]] = dict(self._changed)
-        for name, trained in zip(weights.parameter_names or [], weights.parameters, strict=True):
+        for name, trained in zip(names, values, strict=True):
             changed[name] = self.values(name)
             changed[name][self.network.trained] = trained
         self.model_network.change(changed)

@@ -72,8 +72,9 @@ class LearnedWeights:
 
     def adopt(self) -> None:
         """Give the trials' neurons the parameters learned so far."""
-        if self._neurons.parameters:
-            self._trials.adopt(self.current)
+        names, values = self._neurons.names, self._neurons.values
+        if names is not None and values is not None:
+            self._trials.adopt_values(names, values)
 
     def add(self, condition: int, gradient: Any, by_parameter: NDArray[Any]) -> None:
         """Add gradients of a condition for the next step: by the synapses (`flat`), and by (parameter, neuron)."""
