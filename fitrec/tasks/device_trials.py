@@ -53,14 +53,22 @@ class DeviceBatches:
         learning = learning and self._learns
         total, found = self._device.xp.zeros(len(self.on_device), self._network.network.dtype), []
         prepared = thread_map(prepare, items, self._threads)
-        n_steps = max(len(given.inputs.indptr) - 1 for given in prepared)
-        one = self._network.trial_bytes(n_steps, tape=False)
-        if learning:
-            one += self._network.trial_bytes(n_steps, tape=True) + self._rule.trial_bytes(n_steps)
+        one = self._trial_bytes(prepared, learning=learning)
         for some in batches(self._device, prepared, one, "take fewer neurons"):
             found += self._together(some, total, learning=learning)
         divide(self._device, total, len(items))
         return found, total
+
+    def _trial_bytes(self, prepared: Sequence[Prepared], *, learning: bool) -> int:
+        """Memory that a trial needs: its state and spikes, what it records and, for learning, tape, signals and gradient."""
+        net, recording = self._network, prepared[0].recording
+        n_steps = max(len(given.inputs.indptr) - 1 for given in prepared)
+        row = net.shape.width * net.network.dtype.itemsize
+        one = net.trial_bytes(n_steps, tape=False) + n_steps // recording.every * len(recording.rows) * row
+        if learning:
+            one += net.trial_bytes(n_steps, tape=True) + self._rule.trial_bytes(n_steps)
+            one += n_steps * max(1, len(recording.rows)) * row
+        return one
 
     def _together(self, some: Sequence[Prepared], total: Any, *, learning: bool) -> list[Outcome]:
         """Run trials at the same time and add their gradients to `total`."""
