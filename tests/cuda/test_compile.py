@@ -32,6 +32,7 @@ REGISTERS = {
     "optimise_divide_double": 40,
     "ridge_solve": 128,
     "ridge_cross": 64,
+    "ridge_average": 40,
     "ridge_keep": 64,
     "records_add": 40,
     "records_add_spikes": 40,
