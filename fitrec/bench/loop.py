@@ -137,11 +137,11 @@ def run(
     remedy = "give fewer --neurons" + (", or --p-storage packed or int16" if p_storage == "full" else "")
     require_memory(needed, f"training loops of {settings.neurons} neurons", remedy)
     small = presets.scaled(settings, min(settings.neurons, WARM_UP_NEURONS))
-    warm_up = presets.problem(small, TimedSimulator(presets.network(small, seed), threads, device), threads)
-    _rule(settings, warm_up, p_storage).loop(0)
+    warm_up = TimedSimulator(presets.network(small, seed, threads, device), threads, device)
+    _rule(settings, presets.problem(small, warm_up, threads), p_storage).loop(0)
 
     watched = None if device is None else WatchedDevice(device)
-    simulator = TimedSimulator(presets.network(settings, seed), threads, watched)
+    simulator = TimedSimulator(presets.network(settings, seed, threads, device), threads, watched)
     rule = _rule(settings, presets.problem(settings, simulator, threads), p_storage)
     seconds, breakdowns, rates, window = [], [], [], []
     for index in range(loops):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fitrec.kernels.cuda.device import Device
 from fitrec.learn.drive_targets import measure_static_current
 from fitrec.learn.memory import FitSizes
 from fitrec.learn.rule import Problem
@@ -106,8 +107,8 @@ def sizes(preset: Preset) -> FitSizes:
     )
 
 
-def network(preset: Preset, seed: int) -> Network:
-    """Draw the network; all neurons are trained."""
+def network(preset: Preset, seed: int, threads: int | None = None, device: Device | None = None) -> Network:
+    """Draw the network, on the device if there is one; all neurons are trained."""
     n_exc = (preset.neurons + 1) // 2
     n_inh = preset.neurons - n_exc
     projection = balanced_projection(
@@ -120,6 +121,8 @@ def network(preset: Preset, seed: int) -> Network:
         tau_m_ms=TAU_M_MS,
         seed=seed,
         connectivity=preset.connectivity,
+        threads=threads,
+        device=device,
     )
     trained = np.arange(preset.neurons, dtype=np.int32)
     pre = plastic_inputs(
@@ -130,6 +133,8 @@ def network(preset: Preset, seed: int) -> Network:
         inputs_inh=preset.inputs,
         exc_sources="all",
         seed=seed,
+        threads=threads,
+        device=device,
     )
     weight = np.full(pre.shape, -10.0 / np.sqrt(preset.inputs), np.float32)
     weight[:, : preset.inputs] *= -1
@@ -178,7 +183,7 @@ def problem(preset: Preset, simulator: Simulator, threads: int) -> Problem:
         simulator=simulator,
         rate_hz=np.zeros((1, bins, preset.neurons)),
         bin_steps=round(preset.bin_ms / DT_MS),
-        smooth=lambda rate_hz: rate_hz,
+        smoothing=np.ones(1),
         rate_floor_hz=float(np.exp(_LOG_DRIVE[0])),
         sharpening=0,
         threads=threads,

@@ -86,7 +86,7 @@ def _dense(device: Device, samples: Samples, p0: NDArray[np.float64], group: int
 def _event_driven(device: Device, samples: Samples, p0: NDArray[np.float64], rank: int) -> Measured:
     rule = RuleOptions(1, False, 0, len(p0) // 2)
     learners = Learners(device, p0, samples.weights, samples.pre, rule, rank)
-    learners.begin(samples.weights, len(next(iter(samples))[0]))
+    learners.begin(len(next(iter(samples))[0]))
     none, nobody = device.xp.zeros(0, np.float32), device.xp.zeros(0, np.int32)
 
     def step(trace: Any, bias: NDArray[np.float32]) -> Callable[[], None]:

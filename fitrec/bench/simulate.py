@@ -128,6 +128,8 @@ def _network(neurons: int, out_degree: int, rate_hz: float, seed: int, connectiv
         tau_m_ms=TAU_M_MS,
         seed=seed,
         connectivity=connectivity,
+        threads=None,
+        device=None,
     )
     return Network(
         seed=seed,
@@ -192,7 +194,7 @@ def _time(simulator: Simulator, rate_hz: float, steps: int, threads: int, progra
 
 def _time_on_device(simulator: Simulator, device: Device, voltage: NDArray[np.float32], steps: int) -> tuple[float, int]:
     """Run the steps once from these voltages; returns seconds by the device's clock and spikes."""
-    batch = simulator.device_batch(_NO_WEIGHTS, 0, steps, np.zeros(1, np.int64))
+    batch = simulator.device_batch(simulator.device_wiring(_NO_WEIGHTS, 0), 0, steps, np.zeros(1, np.int64))
     batch.state.v[0] = device.asarray(voltage)
     output = cuda.new_output(device, 1, 1, len(voltage), 0)
     seconds = device.seconds(lambda: batch.advance(0, 1, steps, output))

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from fitrec.kernels.cuda import lif, ridge, rls
 from fitrec.kernels.cuda.model import Shape
+from fitrec.kernels.cuda.psth import psth_bytes
 from fitrec.learn.gradient.device_rules import Kind, gradient_bytes
 from fitrec.learn.memory import FitSizes, Parts
 from fitrec.learn.rls_learner import chosen_rank
@@ -12,11 +13,12 @@ from fitrec.simulate.device_trials import SHARE
 
 
 def shared_parts(s: FitSizes, *, traces: bool) -> Parts:
-    """Count what every rule needs: the wiring, and one trial with its records (as many more as fit run at the same time)."""
-    index = 2 if s.n_neurons <= 1 << 16 else 4
+    """Count what every rule needs: wiring, weights, targets, and one trial with its records; more trials run where they fit."""
+    index, cells = 2 if s.n_neurons <= 1 << 16 else 4, s.n_bins * s.n_trained
     return {
         "static synapses": s.n_static * (8 + index) + 16 * s.n_neurons,
-        "plastic synapses": s.n_trained * (s.n_inputs * (8 + index) + 8 * s.n_ff) + 8 * s.n_neurons,
+        "plastic synapses": s.n_trained * (s.n_inputs * (20 + index) + 8 * s.n_ff) + 8 * s.n_neurons,
+        "targets, and PSTHs to compare with them": psth_bytes(s.n_bins, s.n_trained, s.n_conditions) + 16 * cells * (1 + traces),
         "one trial": lif.state_bytes(s.n_neurons, s.n_ff)
         + lif.output_bytes(s.n_bins, s.n_neurons, s.n_ff, traces=traces, capacity=0),
     }
@@ -106,4 +108,4 @@ def rls_parts(s: FitSizes, *, rank: int | str, storage: str) -> Parts:
         return {}
     n_inputs = s.n_inputs + s.n_ff
     learners = rls.state_bytes(-(-s.n_trained // s.pool_size), s.n_trained, n_inputs, chosen_rank(rank, n_inputs))
-    return {"P, held-back updates and weights": learners, "places of the weights": 8 * s.n_trained * n_inputs}
+    return {"P, held-back updates and weights": learners, "wanted drives": 8 * s.n_conditions * s.n_bins * s.n_trained}

@@ -5,14 +5,17 @@ drive and the trial average of the static current do not. The instantaneous stat
 deviation 0.6) would drown the modulation of the target (0.05 to 0.1).
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.learn.rule import Problem
 from fitrec.networks.weights import Weights
+from fitrec.simulate.threads import thread_map
 from fitrec.targets.drive import invert_fi
 from fitrec.targets.modes import recurring_part
-from fitrec.targets.smoothing import smooth
+from fitrec.targets.smoothing import kernel_weights, smooth_with
 
 # The static current of a few trials is noisy (standard deviation 0.6 at any moment): it is smoothed, averaged over loops, and
 # used as far as it recurs from one half of the trials to the other.
@@ -20,6 +23,7 @@ STATIC_SMOOTHING_S = 0.05
 # Rates below this are too noisy to be told apart by their drives.
 LEAST_COMPARED_HZ = 0.5
 MAX_CORRECTION_STEP = 0.3
+BINS = 16  # per piece of work
 
 
 class DriveTargets:
@@ -37,13 +41,14 @@ class DriveTargets:
     def __init__(self, problem: Problem) -> None:
         network = problem.simulator.network
         self._curve = (network.fi_drive, network.fi_rate_hz)
-        self._rate_hz, self._bin_s = problem.rate_hz, problem.bin_s
+        self._rate_hz, self._threads = problem.rate_hz, problem.threads
+        self._static_smoothing = kernel_weights(problem.bin_s, "boxcar", STATIC_SMOOTHING_S)
         # The target was smoothed once and the network's PSTH is smoothed again before the two are compared, so the network itself
         # has to follow sharper rates: van Cittert's iteration undoes part of the blur, rates kept positive.
         sharp = problem.rate_hz.copy()
         for _ in range(problem.sharpening):
             sharp = np.maximum(sharp + problem.rate_hz - problem.smooth(sharp), 0.5 * problem.rate_floor_hz)
-        self._needed = invert_fi(sharp, *self._curve, problem.rate_floor_hz) - network.drive[network.trained]
+        self._needed = self._drive(sharp, problem.rate_floor_hz) - network.drive[network.trained]
         self._least_hz = max(problem.rate_floor_hz, LEAST_COMPARED_HZ)
         self.static_halves = np.zeros((2, *sharp.shape))
         self._static_current = np.zeros_like(sharp)
@@ -60,7 +65,7 @@ class DriveTargets:
 
     def observe_static_current(self, halves: NDArray[np.float64], weight: float) -> None:
         """Move the averages (half, condition, time, trained) of the static current towards new ones by `weight` (1: replace)."""
-        smoothed = smooth(halves, self._bin_s, "boxcar", STATIC_SMOOTHING_S, axis=2)
+        smoothed = smooth_with(halves, self._static_smoothing, 2, self._threads)
         self.set_static_halves(self.static_halves + weight * (smoothed - self.static_halves))
 
     def observe_rates(self, halves_hz: NDArray[np.float64], gain: float) -> None:
@@ -75,9 +80,20 @@ class DriveTargets:
             Share of the miss that is corrected.
 
         """
-        wanted = invert_fi(self._rate_hz, *self._curve, self._least_hz)
-        misses = [wanted - invert_fi(half, *self._curve, self._least_hz) for half in halves_hz]
+        wanted = self._drive(self._rate_hz, self._least_hz)
+        misses = [wanted - self._drive(half, self._least_hz) for half in halves_hz]
         self.correction += gain * np.clip(recurring_part(*misses), -MAX_CORRECTION_STEP, MAX_CORRECTION_STEP)
+
+    def _drive(self, rate_hz: NDArray[np.float64], least_hz: float) -> NDArray[np.float64]:
+        """Invert the f-I curve, bin by bin on all threads: (condition, time, trained)."""
+        flat = rate_hz.reshape(-1, rate_hz.shape[2])
+        out = np.empty_like(flat)
+
+        def piece(first: int) -> None:
+            out[first : first + BINS] = invert_fi(flat[first : first + BINS], *self._curve, least_hz)
+
+        thread_map(piece, range(0, len(flat), BINS), self._threads)
+        return out.reshape(rate_hz.shape)
 
 
 def measure_static_current(problem: Problem, weights: Weights, trials: int, first_trial: int) -> NDArray[np.float64]:
@@ -88,10 +104,13 @@ def measure_static_current(problem: Problem, weights: Weights, trials: int, firs
     (condition, 1, trained) float64
 
     """
-    network = problem.simulator.network
     silent = Weights(plastic=np.zeros_like(weights.plastic), feed_forward=np.zeros_like(weights.feed_forward))
     means = []
-    for condition in range(network.n_conditions):
-        records = problem.run_trials(silent, condition, range(first_trial, first_trial + trials), traces=True)
-        means.append(np.mean([r.static_current[:, network.trained] for r in records], axis=(0, 1), dtype=np.float64))
+    for condition in range(problem.simulator.network.n_conditions):
+        sums = problem.sum_trials(silent, condition, range(first_trial, first_trial + trials), keep=forget)
+        means.append(sums.mean_static_current())
     return np.stack(means)[:, None, :]
+
+
+def forget(traces: Any, ff_traces: NDArray[np.float32]) -> None:
+    """Keep nothing of the traces, which are recorded with the static current."""

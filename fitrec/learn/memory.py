@@ -133,5 +133,5 @@ def rls_parts(s: FitSizes, *, rank: int | str, storage: str) -> Parts:
     return {
         "P": pools * p_bytes(n_inputs, storage),
         "held-back updates": held_back + 3 * s.n_trained * row,
-        "records of untrained trials": 10 * STATIC_TRIALS * s.n_bins * s.n_neurons,
+        "records of untrained trials": 10 * min(STATIC_TRIALS, trials_together(s.n_bins, s.n_neurons)) * s.n_bins * s.n_neurons,
     }

@@ -5,6 +5,7 @@ the weights. This rule does the regression itself: run trials with frozen weight
 targets, collect the traces, solve all regressions at once, lower the forcing, repeat.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 from fitrec.learn.drive_targets import DriveTargets, measure_static_current
 from fitrec.learn.least_squares import Penalties, solve
 from fitrec.learn.memory import FitSizes
-from fitrec.learn.rule import Arrays, LoopResult, Problem, mean_correlation, require_finite_targets
+from fitrec.learn.psth_fit import mean_correlation, smoothed_halves
+from fitrec.learn.rule import Arrays, LoopResult, Problem, not_finite, require_finite_targets
 from fitrec.learn.statistics_form import make_statistics
-from fitrec.learn.trial_sums import TrialSums
+from fitrec.learn.trial_sums import DeviceTrialSums, TrialSums
 from fitrec.networks.weights import Weights
 
 STATIC_TRIALS = 4  # trials that measure the static current before the first loop
@@ -67,14 +69,16 @@ class Ridge:
         forcing = self._forcing[index]
         wanted = drives.plastic_drive()
         self._statistics.discount(self._discount)
-        psths, currents, rates = [], [], []
+        halves, currents, rates = [], [], []
         for condition in range(len(wanted)):
             sums = self._run_trials(condition, index, forcing, wanted[condition])
-            psths.append(sums.psths_hz(problem.bin_s))
+            halves.append(smoothed_halves(problem, sums))
             currents.append(sums.static_currents())
             rates.append(sums.mean_rates_hz(problem.simulator.network.n_exc, problem.bin_s))
-            problem.progress(condition, rates[-1], psths[-1].mean(axis=0))
-        halves_hz = np.stack([problem.smooth(half) for half in np.stack(psths, axis=1)])
+            problem.progress(
+                condition, rates[-1], partial(self._correlation, halves[-1][:, None], slice(condition, condition + 1))
+            )
+        halves_hz = np.stack(halves, axis=1)
         drives.observe_static_current(np.stack(currents, axis=1), self._averaging(index))
         if index + 1 >= self._correction_from:
             drives.observe_rates(halves_hz, self._gain)
@@ -96,13 +100,22 @@ class Ridge:
             forcing=forcing,
             rate_exc_hz=float(exc),
             rate_inh_hz=float(inh),
-            correlation=mean_correlation(halves_hz.mean(axis=0), problem.rate_hz),
+            correlation=self._correlation(halves_hz),
             frozen=False,
         )
+
+    def _correlation(self, halves_hz: NDArray[np.float64], conditions: slice = slice(None)) -> float:
+        """Mean correlation of smoothed PSTHs (half, condition, time, trained) with the targets of these conditions."""
+        problem = self._problem
+        return mean_correlation(halves_hz.mean(axis=0), problem.rate_hz[conditions], problem.threads)
 
     def validates(self, index: int) -> bool:
         """Return True from the loop before the first closed loop on: earlier weights were solved for other inputs."""
         return index + 1 == self.n_loops or self._forcing[index + 1] == 0.0
+
+    def not_finite(self) -> tuple[int, int] | None:
+        """See `fitrec.learn.rule.not_finite`."""
+        return not_finite(self.weights)
 
     def _averaged(self, solved: Weights, index: int) -> Weights:
         """Average of the solutions of the closed loops so far, if asked for; else the newest."""
@@ -122,7 +135,7 @@ class Ridge:
         closed = sum(n for n, alpha in zip(self._trials[: index + 1], self._forcing, strict=False) if alpha == 0)
         return self._trials[index] / (self._trials[0] + closed)
 
-    def _run_trials(self, condition: int, index: int, forcing: float, wanted: NDArray[np.float64]) -> TrialSums:
+    def _run_trials(self, condition: int, index: int, forcing: float, wanted: NDArray[np.float64]) -> TrialSums | DeviceTrialSums:
         """Simulate the loop's trials of a condition with forcing; add their traces to the statistics."""
         problem, statistics = self._problem, self._statistics
 

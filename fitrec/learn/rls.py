@@ -39,12 +39,12 @@ class Rls:
         self.n_loops, self._evaluate_every = loops, evaluate_every
         n_trained, n_inputs = network.plastic_pre.shape
         n_ff = network.n_feed_forward
-        self.weights = Weights(
+        weights = Weights(
             plastic=network.plastic_weight.copy(),
             feed_forward=np.zeros((network.n_conditions, n_trained, n_ff), np.float32),
         )
         self._drives = DriveTargets(problem)
-        unit = self._mean_square_trace() if scaling == "relative" else 1.0
+        unit = self._mean_square_trace(weights) if scaling == "relative" else 1.0
         p0 = initial_p(
             n_ff,
             network.n_plastic_exc,
@@ -53,21 +53,25 @@ class Rls:
             penalty_row_sum=penalty_row_sum * unit,
             penalty_feed_forward=penalty_feed_forward * unit,
         )
-        start = np.concatenate([self.weights.feed_forward[0], self.weights.plastic], axis=1)
         options = LearnerOptions(
-            rank=chosen_rank(rank, start.shape[1]),
+            rank=chosen_rank(rank, n_ff + n_inputs),
             storage=p_storage,
             pool_size=network.plastic_pool_size,
             dale=dale,
         )
-        self._trials = make_trials(problem, p0, start, options, instantaneous=self._instantaneous)
+        self._trials, self._has_aim = make_trials(problem, p0, weights, options, instantaneous=self._instantaneous), False
 
-    def _mean_square_trace(self) -> float:
+    @property
+    def weights(self) -> Weights:
+        """The weights so far."""
+        return self._trials.weights
+
+    def _mean_square_trace(self, weights: Weights) -> float:
         """Sum over one trial of all conditions of the squared trace, averaged over the plastic inputs (untrained network)."""
         network = self._problem.simulator.network
         total = 0.0
         for condition in range(network.n_conditions):
-            (trial,) = self._problem.run_trials(self.weights, condition, [FIRST_STATIC_TRIAL], traces=True)
+            (trial,) = self._problem.run_trials(weights, condition, [FIRST_STATIC_TRIAL], traces=True)
             total += float((trial.traces[:, np.unique(network.plastic_pre)].astype(np.float64) ** 2).sum(axis=0).mean())
         return total
 
@@ -76,12 +80,15 @@ class Rls:
         if index == 0 and not self._instantaneous:
             current = measure_static_current(self._problem, self.weights, STATIC_TRIALS, FIRST_STATIC_TRIAL)
             self._drives.set_static_halves(current[None])
-        wanted = self._drives.plastic_drive()
-        require_finite_targets(wanted, self._problem, index)
+        if not self._has_aim:  # it does not change any more
+            wanted = self._drives.plastic_drive()
+            require_finite_targets(wanted, self._problem, index)
+            self._trials.aim_at(wanted)
+            self._has_aim = True
         network = self._problem.simulator.network
         rates = []
-        for condition in range(len(wanted)):
-            rate = self._trial(condition, index, wanted[condition]) / (network.window_steps * network.dt_ms * 1e-3)
+        for condition in range(network.n_conditions):
+            rate = self._trial(condition, index) / (network.window_steps * network.dt_ms * 1e-3)
             rates.append((float(rate[: network.n_exc].mean()), float(rate[network.n_exc :].mean())))
             self._problem.progress(condition, rates[-1])
         exc, inh = np.mean(rates, axis=0)
@@ -93,18 +100,21 @@ class Rls:
             frozen=False,
         )
 
-    def _trial(self, condition: int, index: int, wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _trial(self, condition: int, index: int) -> NDArray[np.float64]:
         """Run one trial with learning; returns the spikes of every neuron in the window."""
         network = self._problem.simulator.network
-        weights, counts, bad = self._trials.run(self.weights, condition, index, wanted)
+        counts, bad = self._trials.run(condition, index)
         if bad is not None:
             raise TrainingError(
                 f"RLS became unstable at neuron {network.trained[bad[1]]} in loop {index + 1}, "
                 f"condition {network.condition_names[condition]!r}, bin {bad[0] + 1}: "
                 "r'Pr is negative or not finite, or the error is not; raise train.rls.penalty"
             )
-        self.weights = weights
         return counts.astype(np.float64)
+
+    def not_finite(self) -> tuple[int, int] | None:
+        """See `fitrec.learn.rule.not_finite`."""
+        return self._trials.not_finite()
 
     def validates(self, index: int) -> bool:
         """Return True every so many loops and after the last one."""
@@ -112,15 +122,17 @@ class Rls:
 
     def state(self) -> Arrays:
         """Return weights, P and the refined targets; the rest starts anew in each trial."""
+        weights = self.weights
         return {
-            "plastic": self.weights.plastic,
-            "feed_forward": self.weights.feed_forward,
+            "plastic": weights.plastic,
+            "feed_forward": weights.feed_forward,
             **self._trials.learner.arrays(),
             "static_halves": self._drives.static_halves,
         }
 
     def restore(self, state: Arrays) -> None:
         """Continue from a state."""
-        self.weights = Weights(plastic=state["plastic"], feed_forward=state["feed_forward"])
+        self._trials.weights = Weights(plastic=state["plastic"], feed_forward=state["feed_forward"])
         self._trials.learner.restore(state)
         self._drives.set_static_halves(state["static_halves"])
+        self._has_aim = False

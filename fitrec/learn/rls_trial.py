@@ -1,16 +1,17 @@
 """A trial that learns as it goes, with recursive least squares: on the processor, and on a device without the host's help."""
 
 import logging
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.kernels.cpu import lif
 from fitrec.kernels.cuda import lif as cuda
+from fitrec.kernels.cuda import weights as kernel
 from fitrec.kernels.cuda.rls import Learners
 from fitrec.learn.rls_learner import CpuLearner, LearnerOptions, rule_options
-from fitrec.learn.rule import Arrays, Problem
+from fitrec.learn.rule import Arrays, Problem, not_finite
 from fitrec.networks.weights import Weights
 from fitrec.simulate.simulator import Simulator
 from fitrec.simulate.threads import available_threads
@@ -19,12 +20,10 @@ logger = logging.getLogger(__name__)
 
 
 class Outcome(NamedTuple):
-    """What a trial gives.
+    """What a trial gives besides what it learned.
 
     Attributes
     ----------
-    weights : Weights
-        After it; those of feed-forward inputs in the other conditions are as they were.
     counts : (neuron,) uint16
         Spikes in the window.
     bad : (bin, trained neuron) or None
@@ -32,17 +31,12 @@ class Outcome(NamedTuple):
 
     """
 
-    weights: Weights
     counts: NDArray[np.uint16]
     bad: tuple[int, int] | None
 
 
 class Learner(Protocol):
-    """What remains from trial to trial."""
-
-    @property
-    def weights(self) -> NDArray[np.float32]:
-        """(neuron, input), feed-forward inputs first."""
+    """What remains from trial to trial besides the weights."""
 
     def arrays(self) -> Arrays:
         """P as it is stored."""
@@ -52,21 +46,32 @@ class Learner(Protocol):
 
 
 class Trials(Protocol):
-    """Runs trials that learn."""
+    """Runs trials that learn.
+
+    Attributes
+    ----------
+    weights : Weights
+        After the newest trial, on the host. May be set.
+
+    """
+
+    weights: Weights
 
     @property
     def learner(self) -> Learner:
         """All trained neurons' learners."""
 
-    def run(self, weights: Weights, condition: int, index: int, wanted: NDArray[np.float64]) -> Outcome:
-        """Run trial `index` of a condition from these weights on, with an update at the end of each bin.
+    def aim_at(self, wanted: NDArray[np.float64]) -> None:
+        """Set the drives (condition, bin, trained) that the plastic inputs should give.
 
-        Parameters
-        ----------
-        wanted : (bin, trained)
-            Drives that the plastic inputs should give, without the static current if that is taken as it is at the moment.
-
+        They are without the static current if that is taken as it is at the moment.
         """
+
+    def run(self, condition: int, index: int) -> Outcome:
+        """Run trial `index` of a condition, with an update at the end of each bin."""
+
+    def not_finite(self) -> tuple[int, int] | None:
+        """See `fitrec.learn.rule.not_finite`."""
 
 
 def learning_decay(simulator: Simulator, bin_steps: int) -> np.float32:
@@ -89,13 +94,22 @@ def joined(weights: Weights, condition: int) -> NDArray[np.float32]:
 class CpuTrials:
     """Trials on the processor."""
 
-    def __init__(self, problem: Problem, learner: CpuLearner, *, instantaneous: bool) -> None:
-        self.learner, self._problem, self._instantaneous = learner, problem, instantaneous
+    def __init__(self, problem: Problem, learner: CpuLearner, weights: Weights, *, instantaneous: bool) -> None:
+        self.learner, self.weights, self._problem, self._instantaneous = learner, weights, problem, instantaneous
+        self._wanted = np.zeros((0, 0, 0))
 
-    def run(self, weights: Weights, condition: int, index: int, wanted: NDArray[np.float64]) -> Outcome:
+    def aim_at(self, wanted: NDArray[np.float64]) -> None:
+        """See `Trials.aim_at`."""
+        self._wanted = wanted
+
+    def not_finite(self) -> tuple[int, int] | None:
+        """See `Trials.not_finite`."""
+        return not_finite(self.weights)
+
+    def run(self, condition: int, index: int) -> Outcome:
         """See `Trials.run`."""
-        problem, simulator, learner = self._problem, self._problem.simulator, self.learner
-        network = simulator.network
+        problem, simulator, learner, weights = self._problem, self._problem.simulator, self.learner, self.weights
+        network, wanted = simulator.network, self._wanted[condition]
         n, n_ff = network.n_neurons, network.n_feed_forward
         learner.begin_trial(joined(weights, condition), n)
         threads = problem.threads or available_threads()
@@ -112,63 +126,89 @@ class CpuTrials:
             bias = ((current if self._instantaneous else 0.0) - wanted[k]).astype(np.float32)
             bad = learner.update(rho, state.trace, state.ff_trace, bias)
             if bad is not None:
-                return Outcome(weights, counts, (k, bad))
+                return Outcome(counts, (k, bad))
             if n_ff:
                 wiring.ff_fixed[:] = np.rint(learner.weights[:, :n_ff].T.astype(np.float64) * lif.FIXED_ONE)
         learner.end_trial()
-        return Outcome(parted(weights, condition, learner.weights), counts, None)
+        self.weights = parted(weights, condition, learner.weights)
+        return Outcome(counts, None)
 
 
 class CudaTrials:
-    """Trials on a device: the host starts kernels and waits for the outcome only."""
+    """Trials on a device: the host starts kernels and waits for counts and word of mistakes only.
 
-    def __init__(self, problem: Problem, learner: Learners, *, instantaneous: bool) -> None:
+    Weights, P and wanted drives stay on the device from trial to trial; the host gets the weights when it asks for them.
+    """
+
+    def __init__(self, problem: Problem, learner: Learners, weights: Weights, *, instantaneous: bool) -> None:
         self.learner, self._problem, self._instantaneous = learner, problem, instantaneous
         assert problem.simulator.device is not None
         self._device = problem.simulator.device
-        network = problem.simulator.network
-        self._trained = self._device.asarray(network.trained.astype(np.int32))
-        row, slot = problem.simulator.plastic_places()
-        n_ff, width = network.n_feed_forward, learner.padded_weights.shape[1]
-        # Where in the learner's weights those stand that the time loop delivers, in its order.
-        self._plastic_source = self._device.asarray(row.astype(np.int64) * width + n_ff + slot)
-        self._ff_source = self._device.asarray(np.arange(n_ff)[:, None] + width * np.arange(len(network.trained)))
-        self._plastic: NDArray[np.float32] | None = None  # the host's copy of the plastic weights that are on the device
+        self._trained = self._device.asarray(problem.simulator.network.trained.astype(np.int32))
+        self._wanted: Any = None
+        self._feed_forward: Any = None  # (condition, trained, ff), on the device
+        self._on_host: Weights | None = None
+        self.weights = weights
 
-    def run(self, weights: Weights, condition: int, index: int, wanted: NDArray[np.float64]) -> Outcome:
+    @property
+    def weights(self) -> Weights:
+        """See `Trials.weights`; copied from the device if a trial changed them."""
+        if self._on_host is None:
+            n_ff = self._problem.simulator.network.n_feed_forward
+            plastic = np.ascontiguousarray(self.learner.weights[:, n_ff:])
+            self._on_host = Weights(plastic=plastic, feed_forward=self._device.to_host(self._feed_forward))
+            self._problem.simulator.device_weights_are(self.learner.padded_weights, plastic)
+        return self._on_host
+
+    @weights.setter
+    def weights(self, weights: Weights) -> None:
+        self._on_host = weights
+        self._feed_forward = self._device.asarray(weights.feed_forward)
+        self.learner.set_weights(weights.plastic, weights.feed_forward.shape[2])
+
+    def aim_at(self, wanted: NDArray[np.float64]) -> None:
+        """See `Trials.aim_at`."""
+        self._wanted = self._device.asarray(wanted)
+
+    def run(self, condition: int, index: int) -> Outcome:
         """See `Trials.run`."""
         device, learner, simulator = self._device, self.learner, self._problem.simulator
         network, steps, rho = simulator.network, self._problem.bin_steps, learning_decay(simulator, self._problem.bin_steps)
-        n, n_ff, start = network.n_neurons, network.n_feed_forward, network.window_start_step
-        is_there = weights.plastic is self._plastic
-        learner.begin(weights.feed_forward[condition] if is_there else joined(weights, condition), n)
-        batch = simulator.device_batch(weights, condition, steps, np.array([index]), learns=True)
-        learner.fix_weights(self._plastic_source, batch.projections.plastic_fixed)
+        n, n_ff, start, drives = network.n_neurons, network.n_feed_forward, network.window_start_step, self._wanted[condition]
+        learner.begin(n)
+        learner.set_weights(self._feed_forward[condition])
+        wiring = simulator.device_wiring_of(learner.padded_weights)
+        batch = simulator.device_batch(wiring, condition, steps, np.array([index]))
         if start > 0:
             batch.advance(0, 1, start, cuda.new_output(device, 1, 0, n, n_ff))
-        output, drives = cuda.new_output(device, 1, 1, n, n_ff), device.asarray(wanted)
-        state, projections = batch.state, batch.projections
-        for k in range(len(wanted)):
+        output, state = cuda.new_output(device, 1, 1, n, n_ff), batch.state
+        for k in range(len(drives)):
             batch.advance(start + k * steps, 1, steps, output)
             learner.set_bias(state.u_static[0], self._trained, drives[k], instantaneous=self._instantaneous)
             learner.step(rho, state.trace[0], state.ff_trace[0])
-            learner.fix_weights(self._plastic_source, projections.plastic_fixed)
-            learner.fix_weights(self._ff_source, projections.ff_fixed)
+            simulator.device_wiring_of(learner.padded_weights)
         learner.flush()
-        learned = parted(weights, condition, learner.weights)
-        self._plastic = learned.plastic
-        return Outcome(learned, device.to_host(output.counts)[0, 0], learner.bad())
+        self._feed_forward[condition] = learner.padded_weights[:, :n_ff]
+        self._on_host = None
+        return Outcome(device.to_host(output.counts)[0, 0], learner.bad())
+
+    def not_finite(self) -> tuple[int, int] | None:
+        """See `Trials.not_finite`."""
+        if kernel.all_finite(self._device, self.learner.padded_weights, self._feed_forward):
+            return None
+        return not_finite(self.weights)
 
 
 def make_trials(
-    problem: Problem, p0: NDArray[np.float64], weights: NDArray[np.float32], options: LearnerOptions, *, instantaneous: bool
+    problem: Problem, p0: NDArray[np.float64], weights: Weights, options: LearnerOptions, *, instantaneous: bool
 ) -> Trials:
     """Learn where the simulator runs, if P can be kept there; else on the processor.
 
     Parameters
     ----------
     p0 : (input, input)
-    weights : (trained, input)
+    weights : Weights
+        To begin with.
     instantaneous : bool
         Take the static current as it is at each update.
 
@@ -178,17 +218,17 @@ def make_trials(
         If the device has too little memory.
 
     """
-    network, device = problem.simulator.network, problem.simulator.device
+    network, device, start = problem.simulator.network, problem.simulator.device, joined(weights, 0)
     if device is not None and options.storage == "full":
-        n_ff = weights.shape[1] - network.plastic_pre.shape[1]
-        rule = rule_options(options, n_ff, network.n_plastic_exc)
+        rule = rule_options(options, network.n_feed_forward, network.n_plastic_exc)
         pre = np.ascontiguousarray(network.plastic_pre[:: options.pool_size])
-        return CudaTrials(problem, Learners(device, p0, weights, pre, rule, options.rank), instantaneous=instantaneous)
+        learners = Learners(device, p0, start, pre, rule, options.rank)
+        return CudaTrials(problem, learners, weights, instantaneous=instantaneous)
     if device is not None:
         logger.warning(
             "trials that learn run on the CPU, not on %s: train.rls.p_storage is %s, and a GPU keeps P in full only",
             device.name,
             options.storage,
         )
-    learner = CpuLearner(p0, weights, network.plastic_pre, network.n_plastic_exc, options, problem.threads)
-    return CpuTrials(problem, learner, instantaneous=instantaneous)
+    learner = CpuLearner(p0, start, network.plastic_pre, network.n_plastic_exc, options, problem.threads)
+    return CpuTrials(problem, learner, weights, instantaneous=instantaneous)

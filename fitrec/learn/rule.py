@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.errors import TrainingError
-from fitrec.kernels.cuda.records import RecordSums
-from fitrec.learn.trial_sums import TrialSums, trials_together
+from fitrec.kernels.cuda.psth import Smoother
+from fitrec.learn.trial_sums import DeviceTrialSums, TrialSums, trials_together
 from fitrec.networks.weights import Weights
 from fitrec.simulate.record import TrialRecord
 from fitrec.simulate.simulator import Simulator
+from fitrec.targets.smoothing import smooth_with, within
 
 Arrays = dict[str, NDArray[Any]]
 # Is given the traces of some trials, each (time, neuron) float32, and those of their feed-forward inputs, each (time, ff).
@@ -23,19 +25,40 @@ class Progress(Protocol):
     """Is told the figures of each condition as soon as they are there, so that they can be shown."""
 
     def __call__(
-        self, condition: int, rates_hz: tuple[float, float], psth_hz: NDArray[np.float64] | None = None, frozen: bool = False
+        self,
+        condition: int,
+        rates_hz: tuple[float, float],
+        correlation: Callable[[], float] | None = None,
+        frozen: bool = False,
     ) -> None:
-        """Take the mean E and I rates, the PSTH (time, trained), not smoothed, if measured, and whether weights were frozen."""
+        """Take the mean E and I rates, what works out the mean correlation if it can be, and whether weights were frozen."""
 
 
 def unobserved(
-    condition: int, rates_hz: tuple[float, float], psth_hz: NDArray[np.float64] | None = None, frozen: bool = False
+    condition: int,
+    rates_hz: tuple[float, float],
+    correlation: Callable[[], float] | None = None,
+    frozen: bool = False,
 ) -> None:
     """Show nothing."""
 
 
 # Trial numbers are the counters of initial states and noise; each purpose has its own range, so that none sees another's trials.
 FIRST_VALIDATION_TRIAL = 500_000
+
+
+class DeviceGoal(NamedTuple):
+    """What PSTHs on a device are compared with.
+
+    Attributes
+    ----------
+    smoother : Smoother
+    rate_hz : (condition, time, trained) float64, on the device
+
+    """
+
+    smoother: Smoother
+    rate_hz: Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +73,8 @@ class Problem:
         Target rates of the trained neurons, in their order.
     bin_steps : int
         Steps of the simulation per time bin; there is one learning time at the end of each bin.
-    smooth : callable
-        Smooths (condition, time, trained) along time as the targets were smoothed.
+    smoothing : (odd,) float64
+        Weights that the targets were smoothed with along time; see `fitrec.targets.smoothing.kernel_weights`.
     rate_floor_hz : float
         Target rates below it are raised to it before they become drives.
     sharpening : int
@@ -66,7 +89,7 @@ class Problem:
     simulator: Simulator
     rate_hz: NDArray[np.float64]
     bin_steps: int
-    smooth: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    smoothing: NDArray[np.float64]
     rate_floor_hz: float
     sharpening: int
     threads: int | None
@@ -76,6 +99,17 @@ class Problem:
     def bin_s(self) -> float:
         """Bin width in seconds."""
         return self.bin_steps * self.simulator.network.dt_ms * 1e-3
+
+    @cached_property
+    def device_goal(self) -> DeviceGoal:
+        """The targets on the simulator's device, copied there when first asked for."""
+        device = self.simulator.device
+        assert device is not None
+        return DeviceGoal(Smoother(device, *within(self.smoothing, self.rate_hz.shape[1])), device.asarray(self.rate_hz))
+
+    def smooth(self, rate_hz: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Smooth (condition or half, time, trained) along time as the targets were smoothed."""
+        return smooth_with(rate_hz, self.smoothing, 1, self.threads)
 
     def run_trials(self, weights: Weights, condition: int, trials: Iterable[int], **options: Any) -> list[TrialRecord]:
         """Run trials with frozen weights, recorded per bin; options as those of `Simulator.run_trial`."""
@@ -92,7 +126,7 @@ class Problem:
         keep: Keep | None = None,
         on_device: bool = True,
         **options: Any,
-    ) -> TrialSums:
+    ) -> TrialSums | DeviceTrialSums:
         """Run trials with frozen weights and sum what they record.
 
         Parameters
@@ -109,12 +143,12 @@ class Problem:
         recorded = {"traces": keep is not None, **options}
         if simulator.sums_on_device(weights) and on_device:
             assert simulator.device is not None
-            device_sums = RecordSums(simulator.device, n_bins, network.n_neurons, network.trained)
+            device_sums = DeviceTrialSums(simulator.device, n_bins, network.n_neurons, network.trained)
             for output in simulator.device_batches(weights, condition, trials, chunk_steps=self.bin_steps, **recorded):
                 if keep is not None:
                     keep(output.traces, simulator.device.to_host(output.ff_traces))
                 device_sums.add(output)
-            return TrialSums.of_device(device_sums)
+            return device_sums
         sums = TrialSums(n_bins, network.n_neurons, network.trained)
         together = trials_together(n_bins, network.n_neurons)
         for start in range(trials.start, trials.stop, together):
@@ -164,6 +198,9 @@ class Rule(Protocol):
     def loop(self, index: int) -> LoopResult:
         """Run loop `index` (from 0) and update the weights."""
 
+    def not_finite(self) -> tuple[int, int] | None:
+        """See `not_finite`."""
+
     def validates(self, index: int) -> bool:
         """Whether the weights after loop `index` are worth a validation with frozen weights."""
 
@@ -172,48 +209,6 @@ class Rule(Protocol):
 
     def restore(self, state: Arrays) -> None:
         """Continue from a state."""
-
-
-def mean_correlation(psth_hz: NDArray[np.float64], rate_hz: NDArray[np.float64]) -> float:
-    """Mean over conditions and neurons of Pearson's r along time; NaN if it is defined for none.
-
-    Neurons that do not vary where their target does, silent ones above all, count as 0: a network that loses its neurons must
-    not win. Targets that do not vary are left out.
-
-    Parameters
-    ----------
-    psth_hz, rate_hz : (condition, time, neuron)
-
-    """
-    a = psth_hz - psth_hz.mean(axis=1, keepdims=True)
-    b = rate_hz - rate_hz.mean(axis=1, keepdims=True)
-    power_a, power_b = (a * a).sum(axis=1), (b * b).sum(axis=1)
-    scale, target = np.sqrt(power_a * power_b), np.sqrt(power_b)
-    defined = scale > 1e-12 * max(1.0, float(scale.max(initial=0.0)))
-    counted = target > 1e-12 * max(1.0, float(target.max(initial=0.0)))
-    return float(((a * b).sum(axis=1)[defined] / scale[defined]).sum() / counted.sum()) if defined.any() else float("nan")
-
-
-def frozen_psth(
-    problem: Problem, weights: Weights, trials: int, first_trial: int
-) -> tuple[NDArray[np.float64], tuple[float, float]]:
-    """PSTH of the trained neurons over closed-loop trials with frozen weights, not smoothed, and the mean E and I rates.
-
-    Returns
-    -------
-    psth_hz : (condition, time, trained) float64
-    rates_hz : (E, I)
-
-    """
-    network = problem.simulator.network
-    psth, rates = [], []
-    for condition in range(network.n_conditions):
-        sums = problem.sum_trials(weights, condition, range(first_trial, first_trial + trials))
-        psth.append(sums.psth_hz(problem.bin_s))
-        rates.append(sums.mean_rates_hz(network.n_exc, problem.bin_s))
-        problem.progress(condition, rates[-1], psth[-1], frozen=True)
-    exc, inh = np.mean(rates, axis=0)
-    return np.stack(psth), (float(exc), float(inh))
 
 
 def require_finite_targets(drive: NDArray[np.float64], problem: Problem, loop: int) -> None:
@@ -229,12 +224,17 @@ def require_finite_targets(drive: NDArray[np.float64], problem: Problem, loop: i
         )
 
 
-def require_finite(weights: Weights, network_neurons: NDArray[np.int32], loop: int) -> None:
-    """Raise TrainingError naming the first neuron whose weights are not finite."""
+def not_finite(weights: Weights) -> tuple[int, int] | None:
+    """First trained neuron (its place among them) with weights that are infinite or NaN, and how many; None if there is none."""
     good = np.isfinite(weights.plastic).all(axis=1) & np.isfinite(weights.feed_forward).all(axis=(0, 2))
-    if not good.all():
-        neuron = int(network_neurons[np.argmin(good)])
+    return None if good.all() else (int(np.argmin(good)), int((~good).sum()))
+
+
+def require_finite(rule: Rule, network_neurons: NDArray[np.int32], loop: int) -> None:
+    """Raise TrainingError naming the first neuron whose weights are not finite."""
+    if (found := rule.not_finite()) is not None:
+        first, count = found
         raise TrainingError(
-            f"the weights of neuron {neuron} ({int((~good).sum())} neurons in all) became infinite or NaN in loop "
+            f"the weights of neuron {network_neurons[first]} ({count} neurons in all) became infinite or NaN in loop "
             f"{loop + 1}; raise the penalty, or resume from the last checkpoint with another rule"
         )

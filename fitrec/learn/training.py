@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from fitrec.learn.rule import FIRST_VALIDATION_TRIAL, LoopResult, Problem, Rule, frozen_psth, mean_correlation, require_finite
+from fitrec.learn.psth_fit import validate
+from fitrec.learn.rule import FIRST_VALIDATION_TRIAL, LoopResult, Problem, Rule, require_finite
 from fitrec.networks.weights import Weights
 
 Row = dict[str, float | int | bool]
@@ -47,7 +48,7 @@ class Training:
         for index in range(len(self.curve), self.rule.n_loops):
             started = time.perf_counter()
             result = self.rule.loop(index)
-            require_finite(self.rule.weights, self.problem.simulator.network.trained, index)
+            require_finite(self.rule, self.problem.simulator.network.trained, index)
             if self.rule.validates(index):
                 result = self._validate(result)
             self.seconds += time.perf_counter() - started
@@ -57,10 +58,10 @@ class Training:
         return self.best
 
     def _validate(self, result: LoopResult) -> LoopResult:
-        psth, (exc, inh) = frozen_psth(self.problem, self.rule.weights, self.validation_trials, FIRST_VALIDATION_TRIAL)
-        correlation = mean_correlation(self.problem.smooth(psth), self.problem.rate_hz)
+        weights = self.rule.weights
+        correlation, (exc, inh) = validate(self.problem, weights, self.validation_trials, FIRST_VALIDATION_TRIAL)
         # As long as no correlation was defined (silent network), the newest weights count as the best.
         if correlation > self.best_correlation or self.best_correlation == float("-inf"):
-            self.best = self.rule.weights
+            self.best = weights
         self.best_correlation = max(self.best_correlation, correlation)  # NaN as the second argument is passed over
         return LoopResult(forcing=result.forcing, rate_exc_hz=exc, rate_inh_hz=inh, correlation=correlation, frozen=True)

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fitrec.kernels.cpu.wiring import STATIC_WIRING, sample_rows, transpose_rows
+from fitrec.kernels.cpu.wiring import STATIC_WIRING
+from fitrec.kernels.cuda.device import Device
 from fitrec.networks.limits import require_out_degree, require_partners
+from fitrec.networks.rows import sample_rows, transpose_rows
 
 # Factors of the static weights in Kim et al. 2023 and TrainSpikingNet, for `balanced_projection`.
 PUBLISHED_FACTORS = {"j_ee": 0.15, "j_ie": 1.0, "j_ei": 0.75, "j_ii": 1.0}
@@ -67,12 +69,15 @@ def balanced_projection(
     tau_m_ms: float,
     seed: int,
     connectivity: str = "stored",
+    threads: int | None = None,
+    device: Device | None = None,
 ) -> StaticProjection:
     """Draw the static wiring, or, if it is procedural, say how it will be drawn.
 
     With ``degree="out"`` every neuron has exactly 2k targets among all other neurons; with ``"in"`` every neuron receives exactly
     k E and k I synapses. No autapses, no multiple synapses. Weights are ``j * 2 g tau_m / sqrt(k)``, negative from I neurons
-    (rls.md 1.2). With ``connectivity="procedural"``, for ``degree="out"`` only, nothing is stored.
+    (rls.md 1.2). With ``connectivity="procedural"``, for ``degree="out"`` only, nothing is stored. Stored synapses are drawn on
+    all threads, or on the device; they do not depend on either.
 
     Raises
     ------
@@ -89,10 +94,11 @@ def balanced_projection(
     if connectivity == "procedural":
         require_out_degree(degree)
         return replace(no_projection(n), out_degree=2 * k, pair_weight=pair_weight.ravel().tolist())
+    everyone = np.arange(n, dtype=np.int32)
     if degree == "out":
         wanted = 2 * k
         targets = np.empty((n, wanted), np.int32)
-        sample_rows(targets, n, np.arange(n), STATIC_WIRING, 0, seed)
+        sample_rows(targets, everyone, np.arange(n), STATIC_WIRING, 0, seed, threads, device)
         indptr = np.arange(n + 1, dtype=np.int64) * wanted
         indices = targets.ravel()
     else:
@@ -100,14 +106,12 @@ def balanced_projection(
         of_exc, of_inh = np.full(n, -1), np.full(n, -1)
         of_exc[:n_exc] = np.arange(n_exc)
         of_inh[n_exc:] = np.arange(n_inh)
-        sample_rows(sources[:, :k], n_exc, of_exc, STATIC_WIRING, 0, seed)
-        sample_rows(sources[:, k:], n_inh, of_inh, STATIC_WIRING, n, seed)
-        sources[:, k:] += n_exc
-        indptr = np.zeros(n + 1, np.int64)
-        indices = np.empty(sources.size, np.int32)
-        transpose_rows(sources, n, indptr, indices, np.empty(sources.size, np.int32))
-    pre_is_inh = np.repeat(np.arange(n) >= n_exc, np.diff(indptr))
-    weight = pair_weight[pre_is_inh.astype(np.int8), (indices >= n_exc).astype(np.int8)]
+        sample_rows(sources[:, :k], everyone[:n_exc], of_exc, STATIC_WIRING, 0, seed, threads, device)
+        sample_rows(sources[:, k:], everyone[n_exc:], of_inh, STATIC_WIRING, n, seed, threads, device)
+        indptr, indices, _ = transpose_rows(sources, n, slots=False, threads=threads)
+    onto_inh, first_of_inh = indices >= n_exc, indptr[n_exc]
+    weight = np.where(onto_inh, *pair_weight[0, ::-1])
+    weight[first_of_inh:] = np.where(onto_inh[first_of_inh:], *pair_weight[1, ::-1])
     return StaticProjection(indptr=indptr, indices=indices, weight=weight)
 
 

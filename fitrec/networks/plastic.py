@@ -4,7 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.errors import NetworkError
-from fitrec.kernels.cpu.wiring import PLASTIC_EXC_WIRING, PLASTIC_INH_WIRING, sample_rows
+from fitrec.kernels.cpu.wiring import PLASTIC_EXC_WIRING, PLASTIC_INH_WIRING
+from fitrec.kernels.cuda.device import Device
+from fitrec.networks.rows import sample_rows
 
 
 def assign_neurons(
@@ -58,11 +60,13 @@ def plastic_inputs(
     exc_sources: str,
     seed: int,
     pool_size: int = 1,
+    threads: int | None = None,
+    device: Device | None = None,
 ) -> NDArray[np.int32]:
     """Draw the presynaptic neurons of each trained neuron without replacement and without autapse.
 
     With a `pool_size` above 1 that many consecutive trained neurons have the inputs drawn for the first of them; the others may
-    then feed themselves.
+    then feed themselves. The draws are the same for any number of threads, and on a device.
 
     Returns
     -------
@@ -83,7 +87,6 @@ def plastic_inputs(
             )
         position = np.searchsorted(pool, trained)
         inside = (position < len(pool)) & (pool[np.minimum(position, len(pool) - 1)] == trained)
-        drawn = np.empty((len(trained), count), np.int32)
-        sample_rows(drawn, len(pool), np.where(inside, position, -1), stream, 0, seed)
-        pre[:, first : first + count] = pool[drawn]
-    return np.repeat(pre, pool_size, axis=0)[:n_trained]
+        excluded = np.where(inside, position, -1)
+        sample_rows(pre[:, first : first + count], pool, excluded, stream, 0, seed, threads, device)
+    return pre if pool_size == 1 else np.repeat(pre, pool_size, axis=0)[:n_trained]

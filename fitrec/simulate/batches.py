@@ -9,9 +9,13 @@ from numpy.typing import NDArray
 from fitrec.kernels.cpu import lif as cpu
 from fitrec.kernels.cuda import lif
 from fitrec.kernels.cuda.device import Device, memory_error, require_memory
+from fitrec.kernels.cuda.weights import fix_feed_forward, fix_plastic
+from fitrec.kernels.cuda.wiring import transpose_rows
 from fitrec.networks.network import Network
+from fitrec.networks.weights import Weights
 from fitrec.simulate import inputs
 from fitrec.simulate.record import TrialRecord
+from fitrec.simulate.wiring import NetworkWiring
 
 _SHARE = 0.8  # of the free memory; the rest is for what the allocator loses
 _HOST_BYTES = 2**31  # recordings of one batch on the host
@@ -32,15 +36,19 @@ class Options(NamedTuple):
 
 
 class BatchRunner:
-    """Trials of one network on one device; the wiring stays there from batch to batch."""
+    """Trials of one network on one device; wiring and weights stay there from batch to batch."""
 
-    def __init__(self, device: Device, network: Network) -> None:
-        self._device, self._network = device, network
+    def __init__(self, device: Device, network: Network, wiring: NetworkWiring) -> None:
+        self._device, self._network, self._host = device, network, wiring
         self._wiring: lif.Wiring | None = None
+        self._row = self._slot = device.xp.zeros(0, np.int32)  # of the plastic synapses, in the order of the projections
+        # What the weights on the device were taken from: arrays that do not change, or the caller's own.
+        self._plastic: object = None
+        self._feed_forward: tuple[object, int] = (None, 0)
         self._drive = device.asarray(network.drive)
         slot = np.full(network.n_neurons, -1, np.int32)
         slot[network.trained] = np.arange(len(network.trained), dtype=np.int32)
-        self._slot = device.asarray(slot)
+        self._slot_of = device.asarray(slot)
 
     def setting(self, constants: cpu.Constants, condition: int, trace_power: NDArray[np.float32]) -> lif.Setting:
         """Say what the trials of a condition have in common."""
@@ -50,7 +58,7 @@ class BatchRunner:
         return lif.Setting(
             constants=constants,
             drive=self._drive,
-            slot=self._slot,
+            slot=self._slot_of,
             ff_probability=self._device.asarray(inputs.ff_probability(net, condition)),
             condition=condition,
             stimulus_start=net.stimulus_start_step,
@@ -63,15 +71,57 @@ class BatchRunner:
             initial=(*spans[0], *spans[1]),
         )
 
-    def upload(self, wiring: cpu.Wiring) -> lif.Wiring:
-        """Copy the projections to the device, of all but the first only the weights."""
+    def wiring(self, weights: Weights, condition: int) -> lif.Wiring:
+        """Projections with these weights, those of the feed-forward inputs of a condition.
+
+        What is there already is not copied again, so the arrays of weights must not change.
+        """
+        put, wiring = self._device.asarray, self._uploaded()
+        if weights.plastic is not self._plastic:
+            fix_plastic(self._device, put(weights.plastic), self._row, self._slot, wiring.projections, 0)
+            self._plastic = weights.plastic
+        given = (weights.feed_forward, condition)
+        if given[0] is not self._feed_forward[0] or condition != self._feed_forward[1]:
+            fix_feed_forward(self._device, put(weights.feed_forward[condition]), wiring.projections)
+            self._feed_forward = given
+        return wiring
+
+    def take(self, learned: object) -> lif.Wiring:
+        """Projections with weights (trained, ff + input) float32, padded, that are on the device; `wiring` notices later ones."""
+        wiring, n_ff = self._uploaded(), self._network.n_feed_forward
+        fix_plastic(self._device, learned, self._row, self._slot, wiring.projections, n_ff)
+        fix_feed_forward(self._device, learned, wiring.projections)
+        self._plastic, self._feed_forward = learned, (None, 0)
+        return wiring
+
+    def same(self, learned: object, plastic: NDArray[np.float32]) -> None:
+        """Take note that what `take` was given last, if it was `learned`, has these plastic weights."""
+        if self._plastic is learned:
+            self._plastic = plastic
+
+    def _uploaded(self) -> lif.Wiring:
+        """Return the projections; at first they are copied to the device, without weights.
+
+        Raises
+        ------
+        DeviceError
+            If the device has too little memory.
+
+        """
         if self._wiring is None:
+            host, net = self._host, self._network
+            wiring, index = host.structure(), host.index
+            # A plastic synapse takes its target, row, slot and weight; while they are listed, the table and a list besides.
             needed = sum(array.nbytes for array in wiring if isinstance(array, np.ndarray))
+            needed += net.plastic_pre.size * (4 + 4 + 8 + index.itemsize + (4 + 8))
             require_memory(self._device, needed, "the wiring", "take fewer synapses")
-        self._wiring = lif.upload(self._device, wiring, self._wiring)
+            table, trained = net.plastic_pre, net.trained.astype(np.int32)
+            found = transpose_rows(self._device, table, net.n_neurons, trained, host.order, index)
+            self._row, self._slot = found.row, found.slot
+            self._wiring = lif.upload(self._device, wiring, found)
         return self._wiring
 
-    def run(self, setting: lif.Setting, wiring: cpu.Wiring, trials: NDArray[np.int64], options: Options) -> Iterator[TrialRecord]:
+    def run(self, setting: lif.Setting, wiring: lif.Wiring, trials: NDArray[np.int64], options: Options) -> Iterator[TrialRecord]:
         """Run trials and bring each one's record to the host; see `batches`."""
         for output in self.batches(setting, wiring, trials, options):
             arrays = {name: array for name, array in output._asdict().items() if hasattr(array, "flags") and array.ndim}
@@ -80,7 +130,7 @@ class BatchRunner:
                 yield self._record(on_host, b)
 
     def batches(
-        self, setting: lif.Setting, wiring: cpu.Wiring, trials: NDArray[np.int64], options: Options
+        self, setting: lif.Setting, wiring: lif.Wiring, trials: NDArray[np.int64], options: Options
     ) -> Iterator[lif.Output]:
         """Run trials, as many at a time as the memory holds, and leave their records on the device.
 
@@ -91,7 +141,6 @@ class BatchRunner:
 
         """
         net = self._network
-        on_device = self.upload(wiring)
         forced = None if options.forced is None else self._device.asarray(options.forced)
         capacity = options.capacity
         recording = lif.output_bytes(
@@ -108,7 +157,7 @@ class BatchRunner:
         while first < len(trials):
             some = trials[first : first + size]
             try:
-                output = self._batch(setting, on_device, some, options._replace(capacity=capacity), forced)
+                output = self._batch(setting, wiring, some, options._replace(capacity=capacity), forced)
             except self._device.out_of_memory as error:  # another process took it, or it is in pieces
                 if len(some) == 1:
                     raise memory_error(self._device, one, _ONE_TRIAL, _REMEDY) from error

@@ -1,7 +1,7 @@
 """Turns a Network and its Weights into the kernels' arguments and runs trials."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,9 +38,9 @@ class Simulator:
 
     def __init__(self, network: Network, device: Device | None = None) -> None:
         self.network, self.device = network, device
-        self._batches = None if device is None or network.model is not None else BatchRunner(device, network)
         self.constants = network_constants(network)
         self._wiring = NetworkWiring(network)
+        self._batches = None if device is None or network.model is not None else BatchRunner(device, network, self._wiring)
         self._inputs: dict[int, lif.Inputs] = {}
         self._model = None if network.model is None else ModelTrials(network)
         self._trained: ModelTrials | None = None
@@ -164,8 +164,8 @@ class Simulator:
                 trials,
                 threads,
             )
-        wiring = self.wiring(weights, condition)
         if self._batches is None:
+            wiring = self.wiring(weights, condition)
             self.inputs(condition)  # once, before the threads ask for it
 
             def run(trial: int) -> Result:
@@ -178,7 +178,8 @@ class Simulator:
             return thread_map(run, trials, threads)
         options = self._options(chunk_steps, own, forced, traces=traces, spikes=spikes)
         setting = self.device_setting(condition, chunk_steps)
-        return [function(record) for record in self._batches.run(setting, wiring, np.fromiter(trials, np.int64), options)]
+        on_device = self._batches.wiring(weights, condition)
+        return [function(record) for record in self._batches.run(setting, on_device, np.fromiter(trials, np.int64), options)]
 
     def _model_of(self, weights: Weights) -> ModelTrials | None:
         """Compiled neurons, where the network has a model of its own or parameters were trained; None for the kernels above."""
@@ -206,7 +207,7 @@ class Simulator:
         assert self._batches is not None
         return self._batches.batches(
             self.device_setting(condition, chunk_steps),
-            self.wiring(weights, condition),
+            self._batches.wiring(weights, condition),
             np.fromiter(trials, np.int64),
             self._options(chunk_steps, own, forced, traces=traces, spikes=False),
         )
@@ -228,25 +229,25 @@ class Simulator:
         power = self.trace_power(max(chunk_steps, self.network.window_start_step))
         return self._batches.setting(self.constants, condition, power)
 
-    def device_batch(
-        self, weights: Weights, condition: int, chunk_steps: int, trials: NDArray[np.int64], *, learns: bool = False
-    ) -> cuda.Batch:
-        """Trials of a condition on the device at their initial voltages, to be advanced by the caller; needs a device.
-
-        With `learns` the plastic weights are left to the caller, who writes them into the batch's ``projections`` first.
-        """
+    def device_batch(self, wiring: cuda.Wiring, condition: int, chunk_steps: int, trials: NDArray[np.int64]) -> cuda.Batch:
+        """Trials of a condition on the device at their initial voltages, to be advanced by the caller; needs a device."""
         assert self.device is not None
-        wiring = self.device_wiring(weights, condition, learns=learns)
         return cuda.Batch(self.device, self.device_setting(condition, chunk_steps), wiring, trials)
 
-    def device_wiring(self, weights: Weights, condition: int, *, learns: bool = False) -> cuda.Wiring:
-        """Projections with the given weights on the device, `learns` as in `device_batch`; needs a device."""
+    def device_wiring(self, weights: Weights, condition: int) -> cuda.Wiring:
+        """Projections with the given weights on the device, where they stay; needs a device."""
         assert self._batches is not None
-        return self._batches.upload(self.wiring(weights, condition, learned=weights.plastic if learns else None))
+        return self._batches.wiring(weights, condition)
 
-    def plastic_places(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """See `NetworkWiring.plastic_places`."""
-        return self._wiring.plastic_places
+    def device_wiring_of(self, learned: Any) -> cuda.Wiring:
+        """Projections with the weights of a learner, (trained, ff + input) float32 on the device; needs one."""
+        assert self._batches is not None
+        return self._batches.take(learned)
+
+    def device_weights_are(self, learned: Any, plastic: NDArray[np.float32]) -> None:
+        """Spare the copy of plastic weights to the device that came from this learner there."""
+        assert self._batches is not None
+        self._batches.same(learned, plastic)
 
     def _sample_every(self, chunk_steps: int) -> int:
         """Return the steps between samples of the static current."""

@@ -71,7 +71,7 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
     static = wiring.model_dump(exclude={"drive_exc", "drive_inh", "tau_syn_ms"})
     model = None if config.model is None else neuron_model(config.model, config.dt_ms)
     unit = neuron.tau_m_ms if config.model is None else config.model.weight_unit
-    projection = balanced_projection(**static, tau_m_ms=unit, seed=seed)
+    projection = balanced_projection(**static, tau_m_ms=unit, seed=seed, threads=threads)
     if model is not None:
         projection = replace(projection, weight=_at_ports(model, "static", projection.weight))
     none = np.zeros(0, np.int32)
@@ -135,6 +135,7 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
         exc_sources=plastic.exc_sources,
         seed=seed,
         pool_size=plastic.pool_size,
+        threads=threads,
     )
     weight = np.empty(pre.shape, np.float32)
     weight[:, : plastic.n_exc] = plastic.weight_exc

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from fitrec import __version__, store
 from fitrec.config.train import LEAST_SQUARES, TrainConfig
@@ -32,7 +31,7 @@ from fitrec.stages.train_gradient import make_gradient_fit
 from fitrec.stages.train_memory import require_device_memory, require_memory
 from fitrec.stages.train_progress import Reporter, Status
 from fitrec.stages.train_state import TrainState
-from fitrec.targets.smoothing import smooth
+from fitrec.targets.smoothing import kernel_weights
 from fitrec.targets.targets import Targets
 
 logger = logging.getLogger(__name__)
@@ -170,14 +169,11 @@ def make_training(
     require_rule(config.rule, own_model=network.model is not None)
     _require_finite(targets, network)
 
-    def smooth_psth(psth: NDArray[np.float64]) -> NDArray[np.float64]:
-        return smooth(psth, targets.bin_size_s, targets.smoothing["kernel"], targets.smoothing["width_s"], axis=1)
-
     problem = Problem(
         simulator=Simulator(network, device),
         rate_hz=np.ascontiguousarray(targets.wanted_hz[:, :, network.trained_unit]),
         bin_steps=bin_steps,
-        smooth=smooth_psth,
+        smoothing=kernel_weights(targets.bin_size_s, **targets.smoothing),
         rate_floor_hz=config.rate_floor_hz,
         sharpening=config.sharpening,
         threads=threads,

@@ -6,9 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fitrec.learn.rule import mean_correlation
 from fitrec.learn.training import Row, Training
 
 logger = logging.getLogger(__name__)
@@ -49,17 +47,19 @@ class Reporter:
         self._before_s = training.seconds
 
     def condition(
-        self, condition: int, rates_hz: tuple[float, float], psth_hz: NDArray[np.float64] | None = None, frozen: bool = False
+        self,
+        condition: int,
+        rates_hz: tuple[float, float],
+        correlation: Callable[[], float] | None = None,
+        frozen: bool = False,
     ) -> None:
         """Tell about a condition (`fitrec.learn.rule.Progress`)."""
         now = time.monotonic()
         if self._training is None or (self._show is None and now - self._last_line < _LEAST_BETWEEN_LINES_S):
             return
-        training, problem = self._training, self._training.problem
-        names = problem.simulator.network.condition_names
-        r = float("nan")
-        if psth_hz is not None:
-            r = mean_correlation(problem.smooth(psth_hz[None]), problem.rate_hz[condition : condition + 1])
+        training = self._training
+        names = training.problem.simulator.network.condition_names
+        r = float("nan") if correlation is None else correlation()
         loop, n_loops = len(training.curve) + 1, training.rule.n_loops
         share = 1.0 if frozen else (condition + 1) / len(names)
         text = (

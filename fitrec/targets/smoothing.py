@@ -1,16 +1,20 @@
 """Smoothing along time, the same for recorded and simulated PSTHs."""
 
+import math
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import correlate1d
 from scipy.special import ndtr
+
+from fitrec.kernels.cpu import psth
+from fitrec.simulate.threads import thread_map
 
 Kernel = Literal["none", "gaussian", "boxcar"]
 
 # Standard deviations on either side that a Gaussian kernel covers.
 _GAUSSIAN_REACH = 4.0
+TILE = 512  # items per piece of work
 
 
 def smooth(x: NDArray[Any], bin_size_s: float, kernel: str, width_s: float, axis: int) -> NDArray[np.float64]:
@@ -34,17 +38,36 @@ def smooth(x: NDArray[Any], bin_size_s: float, kernel: str, width_s: float, axis
     array of float64, shaped like `x`
 
     """
-    values = np.asarray(x, np.float64)
-    weights = kernel_weights(bin_size_s, kernel, width_s)
-    # No bin is further away than the array is long.
-    excess = max(0, len(weights) // 2 - values.shape[axis])
-    weights = weights[excess : len(weights) - excess]
+    return smooth_with(x, kernel_weights(bin_size_s, kernel, width_s), axis)
+
+
+def smooth_with(x: NDArray[Any], weights: NDArray[np.float64], axis: int, threads: int | None = 1) -> NDArray[np.float64]:
+    """Smooth as `smooth` does, with the weights of `kernel_weights`."""
+    values = np.ascontiguousarray(x, np.float64)
+    n_time = values.shape[axis]
+    weights, covered = within(weights, n_time)
     if len(weights) == 1:
         return values.copy()
-    shape = [1] * values.ndim
-    shape[axis] = values.shape[axis]
-    covered = correlate1d(np.ones(values.shape[axis]), weights, mode="constant").reshape(shape)
-    return np.asarray(correlate1d(values, weights, axis=axis, mode="constant") / covered)
+    slabs = values.reshape(math.prod(values.shape[:axis]), n_time, -1) if values.size else values.reshape(0, n_time, 1)
+    out = np.empty_like(slabs)
+
+    def tile(place: tuple[int, int]) -> None:
+        slab, first = place
+        psth.smooth(slabs, weights, covered, out, slab, first, min(first + TILE, slabs.shape[2]))
+
+    places = [(slab, first) for slab in range(len(slabs)) for first in range(0, slabs.shape[2], TILE)]
+    thread_map(tile, places, threads if len(places) > 1 else 1)
+    return out.reshape(values.shape)
+
+
+def within(weights: NDArray[np.float64], n_time: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Cut weights to those that reach a bin of an array that is `n_time` bins long; also returns their sum at each bin."""
+    excess = max(0, len(weights) // 2 - n_time)
+    weights = weights[excess : len(weights) - excess]
+    covered = np.ones((1, n_time, 1))
+    if len(weights) > 1:
+        psth.smooth(np.ones((1, n_time, 1)), weights, np.ones(n_time), covered, 0, 0, 1)
+    return weights, covered.ravel()
 
 
 def kernel_weights(bin_size_s: float, kernel: str, width_s: float) -> NDArray[np.float64]:

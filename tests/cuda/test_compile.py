@@ -36,6 +36,7 @@ REGISTERS = {
     "ridge_keep": 64,
     "records_add": 40,
     "records_add_spikes": 40,
+    "records_add_current": 40,
     "rls_one_pass": 96,
     "rls_first_pass": 96,
     "rls_second_pass": 40,
@@ -43,7 +44,17 @@ REGISTERS = {
     "rls_flush": 80,
     "rls_added": 40,
     "rls_bias": 40,
-    "rls_fix_weights": 40,
+    "psth_rates": 40,
+    "psth_smooth": 64,
+    "psth_moments": 64,
+    "wiring_sample": 40,
+    "wiring_count": 40,
+    "wiring_list": 40,
+    "wiring_sort": 40,
+    "wiring_targets": 40,
+    "weights_fix_plastic": 40,
+    "weights_fix_feed_forward": 40,
+    "weights_not_finite": 40,
 }
 
 

@@ -133,7 +133,7 @@ def test_memory_that_is_gone_at_the_moment(fitting: int, monkeypatch: pytest.Mon
             records(network, HostDevice(), [1, 2])
 
 
-@pytest.mark.parametrize(("memory", "what"), [(1000, "the wiring"), (11_000, "simulating one trial")])
+@pytest.mark.parametrize(("memory", "what"), [(1000, "the wiring"), (13_500, "simulating one trial")])
 def test_what_does_not_fit_is_refused(memory: int, what: str) -> None:
     from fitrec.errors import DeviceError
     from tests.cuda.host.device import HostDevice

@@ -39,10 +39,11 @@ def test_the_plan_is_what_is_made(config: dict[str, Any]) -> None:
     parts = train_memory.device_plan(FitSizes.of(network, targets.n_bins), section)
     rule = make_training(network, targets, section, 1, device=device).rule
     problem = rule._problem  # type: ignore[attr-defined]
-    projections = problem.simulator.device_wiring(rule.weights, 0).projections
-    made = bytes_of(projections._replace(procedural=()))
+    wiring = problem.simulator.device_wiring(rule.weights, 0)
+    places = 12 * rule.weights.plastic.size  # of the weights, and the weights themselves
+    made = bytes_of(wiring.projections._replace(procedural=())) + places
     assert made == pytest.approx(parts["static synapses"] + parts["plastic synapses"], rel=0.02)
-    batch = problem.simulator.device_batch(rule.weights, 0, problem.bin_steps, np.zeros(1, np.int64))
+    batch = problem.simulator.device_batch(wiring, 0, problem.bin_steps, np.zeros(1, np.int64))
     traces = config["rule"] == "ridge"
     output = lif.new_output(device, 1, targets.n_bins, network.n_neurons, 0, sample_every=10 * traces)
     assert bytes_of(batch.state) + bytes_of(output) == pytest.approx(parts["one trial"], rel=0.02)

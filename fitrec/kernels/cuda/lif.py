@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from fitrec.kernels.cpu import lif
 from fitrec.kernels.cuda.arguments import pack
 from fitrec.kernels.cuda.device import Device
+from fitrec.kernels.cuda.wiring import Index
 
 BLOCK = 256
 # Below this mean length of the runs of equal weight, a weight per synapse is read instead: a run keeps a warp busy.
@@ -135,24 +136,22 @@ class _Span(NamedTuple):
     trace_power: Any
 
 
-def upload(device: Device, wiring: lif.Wiring, earlier: Wiring | None = None) -> Wiring:
-    """Copy the projections, not cut into parts, to the device; from `earlier`, of the same network, all but weights is taken.
-
-    Where the plastic weights are still to be learned, there is only room for them.
-    """
+def upload(device: Device, wiring: lif.Wiring, index: Index) -> Wiring:
+    """Copy static projections, not cut into parts, to the device, beside the plastic ones; for weights there is only room."""
     assert len(wiring.bounds) == 2
-    room = len(wiring.plastic_indices)
-    plastic = device.asarray(wiring.plastic_fixed) if wiring.plastic_fixed.size == room else device.xp.zeros(room, np.int64)
-    weights = {"plastic_fixed": plastic, "ff_fixed": device.asarray(wiring.ff_fixed)}
-    if earlier is not None:
-        return Wiring(earlier.projections._replace(**weights), earlier.by_synapse)
     p, given = wiring.procedural, wiring._asdict()
-    on_device = p._replace(strata=device.asarray(p.strata), fixed=device.asarray(p.fixed))
     by_synapse = len(wiring.static_indices) < _SHORT_RUN * len(wiring.run_fixed)
     if by_synapse:
         given["run_fixed"] = np.repeat(wiring.run_fixed, np.diff(wiring.run_end, prepend=0))
-    rest = {name: device.asarray(given[name]) for name in Projections._fields if name not in (*weights, "procedural")}
-    return Wiring(Projections(**weights, **rest, procedural=on_device), by_synapse)
+    made = {
+        "procedural": p._replace(strata=device.asarray(p.strata), fixed=device.asarray(p.fixed)),
+        "plastic_indptr": index.indptr,
+        "plastic_indices": index.target,
+        "plastic_fixed": device.xp.zeros(len(index.target), np.int64),
+        "ff_fixed": device.xp.zeros(wiring.ff_fixed.shape, np.int64),
+    }
+    rest = {name: device.asarray(given[name]) for name in Projections._fields if name not in made}
+    return Wiring(Projections(**made, **rest), by_synapse)
 
 
 def state_bytes(n: int, n_ff: int) -> int:

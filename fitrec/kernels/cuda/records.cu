@@ -26,3 +26,13 @@ extern "C" __global__ void records_add_spikes(const uint16_t* counts, int64_t* s
         spikes[i] += total;
     }
 }
+
+// Add the static currents of each trained neuron, row after row: trials, and within each its chunks.
+extern "C" __global__ void records_add_current(
+    const float* current, const int32_t* trained, double* totals, int n_rows, int n, int n_trained) {
+    for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n_trained; i += gridDim.x * blockDim.x) {
+        double total = totals[i];
+        for (int row = 0; row < n_rows; ++row) total += current[(size_t)row * n + trained[i]];
+        totals[i] = total;
+    }
+}

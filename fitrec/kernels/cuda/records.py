@@ -10,27 +10,43 @@ BLOCK = 256
 
 
 class RecordSums:
-    """Sums over the trials of one condition; the twin of `learn.trial_sums.TrialSums.add`."""
+    """Sums over the trials of one condition; the twin of `learn.trial_sums.TrialSums.add`.
+
+    Attributes
+    ----------
+    trials : int
+        Added so far.
+    counts : (parity, bin, trained) int64, on the device
+        Of every other trial.
+    current : (parity, bin, trained) float64, on the device
+        Static currents of every other trial; without bins as long as none were recorded.
+    current_total : (trained,) float64, on the device
+        Static currents summed over trials and bins.
+    spikes : (neuron,) int64, on the device
+
+    """
 
     def __init__(self, device: Device, n_bins: int, n_neurons: int, trained: NDArray[np.int32]) -> None:
-        xp, shape = device.xp, (2, n_bins, len(trained))
+        xp, n = device.xp, len(trained)
         self._device, self._trained, self.trials = device, device.asarray(trained.astype(np.int32)), 0
-        self._counts, self._current = xp.zeros(shape, np.int64), xp.zeros(shape, np.float64)
-        self._spikes = xp.zeros(n_neurons, np.int64)
+        self.counts, self.spikes = xp.zeros((2, n_bins, n), np.int64), xp.zeros(n_neurons, np.int64)
+        self.current, self.current_total = xp.zeros((2, 0, n)), xp.zeros(n)
 
     def add(self, output: Output) -> None:
         """Add the trials of a batch, with static currents if they were recorded."""
         n_trials, n_chunks, n = output.counts.shape
-        cells = n_chunks * len(self._trained)
-        sizes = (n_trials, n_chunks, n, len(self._trained), self.trials % 2, output.with_traces)
-        args = (output.counts, output.static_current, self._trained, self._counts, self._current, *map(np.int32, sizes))
+        n_trained, launch = len(self._trained), self._device.launch
+        cells = n_chunks * n_trained
+        if output.with_traces and self.current.shape != self.counts.shape:
+            self.current = self._device.xp.zeros(self.counts.shape)
         if cells:
-            self._device.launch("records", "records_add", min(-(-cells // BLOCK), 65_535), BLOCK, args)
-        rows = (output.counts, self._spikes, np.int32(n_trials * n_chunks), np.int32(n))
-        self._device.launch("records", "records_add_spikes", -(-n // BLOCK), BLOCK, rows)
+            sizes = map(np.int32, (n_trials, n_chunks, n, n_trained, self.trials % 2, output.with_traces))
+            args = (output.counts, output.static_current, self._trained, self.counts, self.current, *sizes)
+            launch("records", "records_add", min(-(-cells // BLOCK), 65_535), BLOCK, args)
+        if cells and output.with_traces:
+            rows = (output.static_current, self._trained, self.current_total)
+            sizes = map(np.int32, (n_trials * n_chunks, n, n_trained))
+            launch("records", "records_add_current", -(-n_trained // BLOCK), BLOCK, (*rows, *sizes))
+        spikes = (output.counts, self.spikes, np.int32(n_trials * n_chunks), np.int32(n))
+        launch("records", "records_add_spikes", -(-n // BLOCK), BLOCK, spikes)
         self.trials += n_trials
-
-    def to_host(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
-        """Return counts and static currents of every other trial, (parity, bin, trained), and spikes (neuron,); waits."""
-        host = self._device.to_host
-        return host(self._counts), host(self._current), host(self._spikes)

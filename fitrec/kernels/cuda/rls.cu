@@ -163,9 +163,3 @@ extern "C" __global__ void rls_bias(
     for (int m = blockIdx.x * blockDim.x + threadIdx.x; m < n; m += gridDim.x * blockDim.x)
         bias[m] = (float)((instantaneous ? (double)u_static[trained[m]] : 0.0) - wanted[m]);
 }
-
-// Weights in fixed point, as the time loop delivers them: fixed[s] from the element source[s].
-extern "C" __global__ void rls_fix_weights(const float* weights, const int64_t* source, int64_t* fixed, int64_t n) {
-    for (int64_t s = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; s < n; s += (int64_t)gridDim.x * blockDim.x)
-        fixed[s] = (int64_t)rint((double)weights[source[s]] * 0x1p32);
-}

@@ -98,6 +98,7 @@ class Learners:
         except device.out_of_memory as error:
             raise memory_error(device, needed, _WHAT, _REMEDY) from error
         self.p[:] = device.asarray(new_state(p0, weights[:1], 1).p[0])
+        self.set_weights(weights)
         self._bad = device.asarray(np.array([NONE_BAD], np.uint64))
         self._bias = xp.zeros(n_neurons, np.float32)
         scratch, held = 4 * 4 * width, 4 * width * rank
@@ -123,13 +124,14 @@ class Learners:
         )
         self._last = self._delta = (xp.zeros(0, np.float32), xp.zeros(0, np.float32))
 
-    def begin(self, weights: NDArray[np.float32], n_neurons: int) -> None:
-        """Start a trial of a network of so many neurons from these weights, (neuron, input), with all traces at zero.
+    def set_weights(self, weights: Any, first: int = 0) -> None:
+        """Take over weights (neuron, input), from the host or from the device, as those of the inputs from `first` on."""
+        values = self._device.asarray(weights) if isinstance(weights, np.ndarray) else weights
+        self.padded_weights[:, first : first + weights.shape[1]] = values
 
-        If weights are given for the first inputs only, those of the others stay as they are.
-        """
+    def begin(self, n_neurons: int) -> None:
+        """Start a trial of a network of so many neurons with all traces at zero."""
         xp, n_ff = self._device.xp, int(self._sizes.n_ff)
-        self.padded_weights[:, : weights.shape[1]] = self._device.asarray(weights)
         for array in (self._q, self._h):
             array.fill(0)
         self._bad.fill(NONE_BAD)
@@ -166,12 +168,6 @@ class Learners:
         """Update of this trial (from 0) and neuron that first had a negative or infinite r'k or an infinite error; waits."""
         code = int(self._device.to_host(self._bad)[0])
         return None if code == NONE_BAD else (code >> 32, code & 0xFFFFFFFF)
-
-    def fix_weights(self, source: Any, fixed: Any) -> None:
-        """Write the weights at `source`, int64 places in the flat `padded_weights`, into `fixed` for the time loop."""
-        if n := source.size:
-            grid = min(-(-n // MAX_BLOCK), 4096)
-            self._device.launch("rls", "rls_fix_weights", grid, MAX_BLOCK, (self.padded_weights, source, fixed, np.int64(n)))
 
     @property
     def weights(self) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,8 @@ from fitrec.learn.gradient.neuron_parameters import Trainable
 from fitrec.learn.gradient.optimisers import Settings
 from fitrec.learn.gradient.rules import Rule
 from fitrec.learn.gradient.windows import Start, Windows, first_bad_step
-from fitrec.learn.rule import Arrays, LoopResult, Problem, mean_correlation
+from fitrec.learn.psth_fit import condition_correlation, mean_correlation
+from fitrec.learn.rule import Arrays, LoopResult, Problem, not_finite
 from fitrec.networks.weights import Weights
 from fitrec.simulate.model_network import ModelNetwork
 from fitrec.simulate.model_trials import ModelTrials
@@ -138,7 +140,8 @@ class GradientFit:
             counted[condition] = counts / o.trials
             mean_hz = counted[condition].mean(axis=0) / problem.bin_s
             rates.append((float(mean_hz[: network.n_exc].mean()), float(mean_hz[network.n_exc :].mean())))
-            problem.progress(condition, rates[-1], counted[condition][:, network.trained].astype(np.float64) / problem.bin_s)
+            psth_hz = counted[condition][:, network.trained].astype(np.float64) / problem.bin_s
+            problem.progress(condition, rates[-1], partial(condition_correlation, problem, condition, psth_hz))
         try:
             self._weights.step(index)
         except TrainingError as error:
@@ -149,6 +152,10 @@ class GradientFit:
         smooth_hz = np.stack([self._smooth_hz(self._mean[condition] / self._summed) for condition in range(n_conditions)])
         correlation = mean_correlation(smooth_hz, self._target_hz)
         return LoopResult(forcing=0.0, rate_exc_hz=float(exc), rate_inh_hz=float(inh), correlation=correlation, frozen=False)
+
+    def not_finite(self) -> tuple[int, int] | None:
+        """See `fitrec.learn.rule.not_finite`."""
+        return not_finite(self.weights)
 
     def _task(self, condition: int, index: int, work: Work[Any]) -> _Task:
         """Begin the trials of a condition in a loop, and say what their spikes should be more or fewer of."""

@@ -8,7 +8,7 @@ from fitrec.learn.gradient.fit import FitOptions, causal_filter
 from fitrec.learn.gradient.learned import LearnedWeights
 from fitrec.learn.gradient.online_work import DeviceOnline, HostOnline, OnlineWork
 from fitrec.learn.gradient.rules import DRtrl
-from fitrec.learn.rule import Arrays, LoopResult, Problem
+from fitrec.learn.rule import Arrays, LoopResult, Problem, not_finite
 from fitrec.networks.weights import Weights
 from fitrec.simulate.model_trials import ModelTrials
 
@@ -62,6 +62,10 @@ class OnlineFit:
             self._problem.progress(condition, rates[-1])
         exc, inh = np.mean(rates, axis=0)
         return LoopResult(forcing=0.0, rate_exc_hz=float(exc), rate_inh_hz=float(inh), correlation=float("nan"), frozen=False)
+
+    def not_finite(self) -> tuple[int, int] | None:
+        """See `fitrec.learn.rule.not_finite`."""
+        return not_finite(self.weights)
 
     def _trial(self, condition: int, index: int) -> NDArray[np.int64]:
         """Run one trial with learning; returns the spikes (bin, neuron)."""

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fitrec.learn.rule import LoopResult, frozen_psth, mean_correlation
+from fitrec.learn.psth_fit import validate
+from fitrec.learn.rule import LoopResult
 from fitrec.learn.training import Row, Training
 from fitrec.networks.weights import Weights
 from tests.tiny_fit import tiny_training
@@ -93,8 +94,7 @@ def test_every_loop_sees_trials_of_its_own(rule: str) -> None:
 
 
 def closed_loop_correlation(training: Training, weights: Weights, first_trial: int = 800_000) -> float:
-    psth, _ = frozen_psth(training.problem, weights, 30, first_trial)
-    return mean_correlation(training.problem.smooth(psth), training.problem.rate_hz)
+    return validate(training.problem, weights, 30, first_trial)[0]
 
 
 def test_ridge_learns() -> None:

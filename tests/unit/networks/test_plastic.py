@@ -6,6 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fitrec.errors import NetworkError
+from fitrec.kernels.cpu.wiring import FEW_DRAWS
+from fitrec.kernels.reference.philox import philox
+from fitrec.networks import rows
 from fitrec.networks.plastic import assign_neurons, plastic_inputs
 
 TRAINED = np.arange(1, 60, 2, dtype=np.int32)  # of 60 E and 40 I neurons
@@ -120,3 +123,35 @@ def test_one_to_one() -> None:
 def test_more_units_than_neurons(method: str) -> None:
     with pytest.raises(NetworkError, match=r"4 units .* only 3 model neurons .*(enlarge|fewer)"):
         assign_neurons(method, np.ones(4), np.ones(9, np.float32), np.arange(3, dtype=np.int32))
+
+
+@pytest.mark.parametrize("draws", [5, FEW_DRAWS, FEW_DRAWS + 1, 690])
+def test_samples_are_the_first_draws_that_differ(draws: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever way they are kept apart, for any number of threads."""
+    n_rows, pool, excluded = 9, np.arange(700, dtype=np.int32), np.array([-1, 3, 699] * 3)
+    expected = []
+    for row in range(n_rows):
+        words = np.array(philox(row + 4, np.arange(9000), 0, 0, 21, 17)).T.ravel()
+        numbers = [n for n in (words.astype(np.uint64) * 700) >> np.uint64(32) if n != excluded[row]]
+        expected.append(sorted([*dict.fromkeys(numbers)][:draws]))
+    monkeypatch.setattr(rows, "ROWS", 2)
+    for threads in (1, 3):
+        found = np.empty((n_rows, draws), np.int32)
+        rows.sample_rows(found, pool, excluded, 17, 4, 21, threads)
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("ordered", [True, False])
+def test_transposed_rows(threads: int, ordered: bool) -> None:
+    rng = np.random.default_rng(3)
+    table = rng.integers(0, 40, (60, 7)).astype(np.int32)
+    order = np.arange(60, dtype=np.int32) if ordered else rng.permutation(60).astype(np.int32)
+    found = rows.transpose_rows(table, 42, None if ordered else order, threads=threads)
+    for value in range(42):
+        row, slot = np.nonzero(table[order] == value)
+        part = slice(found.indptr[value], found.indptr[value + 1])
+        np.testing.assert_array_equal(found.row[part], order[row])
+        np.testing.assert_array_equal(found.slot[part], slot)
+    assert found.indptr[-1] == table.size
+    assert rows.transpose_rows(table, 42, slots=False).slot.size == 0

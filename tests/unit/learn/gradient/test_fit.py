@@ -12,7 +12,7 @@ from fitrec.config.train import TrainConfig
 from fitrec.errors import ModelError, TrainingError
 from fitrec.learn.gradient.fit import GradientFit, causal_filter
 from fitrec.learn.gradient.windows import first_bad_step
-from fitrec.learn.rule import mean_correlation
+from fitrec.learn.psth_fit import mean_correlation
 from tests.tiny_fit import tiny_network, tiny_training
 from tests.tiny_training import GRADIENT, run_training, save_inputs
 

@@ -1,0 +1,94 @@
+"""How closely the network's PSTHs follow their targets, measured where the trials' sums are."""
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fitrec.kernels.cpu import psth as kernel
+from fitrec.learn.rule import Problem
+from fitrec.learn.trial_sums import DeviceTrialSums, TrialSums
+from fitrec.networks.weights import Weights
+from fitrec.simulate.threads import thread_map
+
+TILE = 512  # units per piece of work
+
+
+def moments(psth_hz: NDArray[np.float64], rate_hz: NDArray[np.float64], threads: int | None = 1) -> NDArray[np.float64]:
+    """Work out the sums that the correlations of (condition, time, unit) are made of: (3, condition, unit).
+
+    They are the sums of products, of squares of the PSTH and of squares of the target, each as it deviates from its mean.
+    """
+    n_conditions, _, n_units = psth_hz.shape
+    out = np.empty((3, n_conditions, n_units))
+    psth_hz, rate_hz = np.ascontiguousarray(psth_hz, np.float64), np.ascontiguousarray(rate_hz, np.float64)
+
+    def tile(place: tuple[int, int]) -> None:
+        condition, first = place
+        kernel.moments(psth_hz, rate_hz, out, condition, first, min(first + TILE, n_units))
+
+    places = [(condition, first) for condition in range(n_conditions) for first in range(0, n_units, TILE)]
+    thread_map(tile, places, threads if len(places) > 1 else 1)
+    return out
+
+
+def correlation_of(sums: NDArray[np.float64]) -> float:
+    """Mean over conditions and units of Pearson's r along time, from (3, condition, unit) `moments`; NaN if defined for none.
+
+    Units that do not vary where their target does, silent ones above all, count as 0: a network that loses its neurons must not
+    win. Targets that do not vary are left out.
+    """
+    both, power, power_target = sums
+    scale, target = np.sqrt(power * power_target), np.sqrt(power_target)
+    defined = scale > 1e-12 * max(1.0, float(scale.max(initial=0.0)))
+    counted = target > 1e-12 * max(1.0, float(target.max(initial=0.0)))
+    return float((both[defined] / scale[defined]).sum() / counted.sum()) if defined.any() else float("nan")
+
+
+def mean_correlation(psth_hz: NDArray[np.float64], rate_hz: NDArray[np.float64], threads: int | None = 1) -> float:
+    """Return `correlation_of` smoothed PSTHs and their targets, both (condition, time, unit)."""
+    return correlation_of(moments(psth_hz, rate_hz, threads))
+
+
+def condition_correlation(problem: Problem, condition: int, psth_hz: NDArray[np.float64]) -> float:
+    """Mean correlation of a condition's PSTH (time, trained), not smoothed yet, with its targets."""
+    smoothed = problem.smooth(psth_hz[None])
+    return mean_correlation(smoothed, problem.rate_hz[condition : condition + 1], problem.threads)
+
+
+def moments_of(problem: Problem, condition: int, sums: TrialSums | DeviceTrialSums) -> NDArray[np.float64]:
+    """`moments` (3, 1, trained) of the smoothed PSTH of a condition's trials; no more than these leaves a device."""
+    if isinstance(sums, DeviceTrialSums):
+        goal = problem.device_goal
+        found = goal.smoother.moments(sums.smoothed_hz(goal.smoother, problem.bin_s), goal.rate_hz[condition])
+        return found[:, None]
+    smoothed = problem.smooth(sums.psth_hz(problem.bin_s)[None])
+    return moments(smoothed, problem.rate_hz[condition : condition + 1], problem.threads)
+
+
+def smoothed_halves(problem: Problem, sums: TrialSums | DeviceTrialSums) -> NDArray[np.float64]:
+    """Smoothed PSTHs of the even and of the odd trials: (half, time, trained) in Hz."""
+    if isinstance(sums, DeviceTrialSums):
+        return sums.smoothed_halves_hz(problem.device_goal.smoother, problem.bin_s)
+    return problem.smooth(sums.psths_hz(problem.bin_s))
+
+
+def validate(problem: Problem, weights: Weights, trials: int, first_trial: int) -> tuple[float, tuple[float, float]]:
+    """Run closed-loop trials of every condition with frozen weights.
+
+    Returns
+    -------
+    correlation : float
+        See `correlation_of`.
+    rates_hz : (E, I)
+
+    """
+    network = problem.simulator.network
+    found, rates = [], []
+    for condition in range(network.n_conditions):
+        sums = problem.sum_trials(weights, condition, range(first_trial, first_trial + trials))
+        found.append(moments_of(problem, condition, sums))
+        rates.append(sums.mean_rates_hz(network.n_exc, problem.bin_s))
+        problem.progress(condition, rates[-1], partial(correlation_of, found[-1]), frozen=True)
+    exc, inh = np.mean(rates, axis=0)
+    return correlation_of(np.concatenate(found, axis=1)), (float(exc), float(inh))
