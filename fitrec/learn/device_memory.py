@@ -103,9 +103,7 @@ def gradient_parts(s: FitSizes, trial: GradientTrial | None) -> Parts:
 
 
 def rls_parts(s: FitSizes, *, rank: int | str, storage: str) -> Parts:
-    """Count what recursive least squares needs besides: nothing where P stays on the CPU."""
-    if storage != "full":
-        return {}
+    """Count what recursive least squares needs besides."""
     n_inputs = s.n_inputs + s.n_ff
-    learners = rls.state_bytes(-(-s.n_trained // s.pool_size), s.n_trained, n_inputs, chosen_rank(rank, n_inputs))
+    learners = rls.state_bytes(-(-s.n_trained // s.pool_size), s.n_trained, n_inputs, chosen_rank(rank, n_inputs), storage)
     return {"P, held-back updates and weights": learners, "wanted drives": 8 * s.n_conditions * s.n_bins * s.n_trained}

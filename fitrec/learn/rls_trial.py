@@ -1,6 +1,5 @@
 """A trial that learns as it goes, with recursive least squares: on the processor, and on a device without the host's help."""
 
-import logging
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -15,8 +14,6 @@ from fitrec.learn.rule import Arrays, Problem, not_finite
 from fitrec.networks.weights import Weights
 from fitrec.simulate.simulator import Simulator
 from fitrec.simulate.threads import available_threads
-
-logger = logging.getLogger(__name__)
 
 
 class Outcome(NamedTuple):
@@ -202,7 +199,7 @@ class CudaTrials:
 def make_trials(
     problem: Problem, p0: NDArray[np.float64], weights: Weights, options: LearnerOptions, *, instantaneous: bool
 ) -> Trials:
-    """Learn where the simulator runs, if P can be kept there; else on the processor.
+    """Learn where the simulator runs.
 
     Parameters
     ----------
@@ -219,16 +216,10 @@ def make_trials(
 
     """
     network, device, start = problem.simulator.network, problem.simulator.device, joined(weights, 0)
-    if device is not None and options.storage == "full":
+    if device is not None:
         rule = rule_options(options, network.n_feed_forward, network.n_plastic_exc)
         pre = np.ascontiguousarray(network.plastic_pre[:: options.pool_size])
-        learners = Learners(device, p0, start, pre, rule, options.rank)
+        learners = Learners(device, p0, start, pre, rule, options.rank, options.storage)
         return CudaTrials(problem, learners, weights, instantaneous=instantaneous)
-    if device is not None:
-        logger.warning(
-            "trials that learn run on the CPU, not on %s: train.rls.p_storage is %s, and a GPU keeps P in full only",
-            device.name,
-            options.storage,
-        )
     learner = CpuLearner(p0, start, network.plastic_pre, network.n_plastic_exc, options, problem.threads)
     return CpuTrials(problem, learner, weights, instantaneous=instantaneous)

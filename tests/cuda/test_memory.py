@@ -28,7 +28,12 @@ def bytes_of(thing: Any) -> int:
 
 
 @pytest.mark.parametrize(
-    "config", [{"rule": "ridge", "ridge": RIDGE}, {"rule": "rls", "rls": {"loops": 1}}], ids=["ridge", "rls"]
+    "config",
+    [
+        {"rule": "ridge", "ridge": RIDGE},
+        *({"rule": "rls", "rls": {"loops": 1, "p_storage": s}} for s in ("full", "packed", "int16")),
+    ],
+    ids=["ridge", "full", "packed", "int16"],
 )
 def test_the_plan_is_what_is_made(config: dict[str, Any]) -> None:
     network = small_network(

@@ -27,7 +27,8 @@ class Pair:
         p0 = initial_p(n_ff, n_exc, n_inh, penalty=0.05, penalty_row_sum=0.3, penalty_feed_forward=0.1)
         weights = np.random.default_rng(2).normal(0, 0.1, (n_learners, len(p0))).astype(F)
         self.cpu = CpuLearners(self.samples, p0, weights, rank, F, **options)
-        self.found = Learners(device, p0, weights, pre[::pool_size].copy(), self.cpu.rule, rank)
+        storage = options.get("storage", "full")
+        self.found = Learners(device, p0, weights, pre[::pool_size].copy(), self.cpu.rule, rank, storage)
         self.begin()
 
     def begin(self) -> None:
@@ -46,7 +47,7 @@ class Pair:
 
     def assert_equal(self) -> None:
         state, found = self.cpu.state, self.found
-        pairs = {"p": found.p, "weights": found.padded_weights, "q": found._q, "g": found._g, "h": found._h}
+        pairs = {"p": found.p, "scale": found.scale, "weights": found.padded_weights, "q": found._q, "g": found._g, "h": found._h}
         for name, array in pairs.items():
             np.testing.assert_array_equal(self.device.to_host(array), getattr(state, name), err_msg=name, strict=True)
 
@@ -79,6 +80,23 @@ def test_equals_numba(n_exc: int, n_inh: int, n_ff: int, rank: int, device: Any)
     pair.assert_equal()
 
 
+@pytest.mark.parametrize("storage", ["packed", "int16"])
+@pytest.mark.parametrize(("n_exc", "n_inh", "n_ff", "rank"), [(1, 1, 0, 1), (17, 14, 4, 16), (20, 17, 11, 3), (70, 71, 0, 8)])
+def test_other_ways_to_store_p(storage: str, n_exc: int, n_inh: int, n_ff: int, rank: int, device: Any) -> None:
+    pair = Pair(device, n_exc, n_inh, n_ff, rank, storage=storage)
+    assert pair.learn() == -1
+    assert pair.found.bad() is None
+    pair.assert_equal()
+    pair.cpu.flush()
+    pair.found.flush()
+    for name, values in pair.found.arrays().items():
+        np.testing.assert_array_equal(values, getattr(pair.cpu.state, name), strict=True)
+    pair.found.restore(pair.found.arrays())
+    pair.begin()
+    pair.learn()
+    pair.assert_equal()
+
+
 def test_dale_and_pools(device: Any) -> None:
     """Five neurons make two pools of two and one of one."""
     pair = Pair(device, 15, 12, 3, 4, pool_size=2, dale_from=(3, 18))
@@ -106,7 +124,7 @@ def test_an_unusable_p_is_noticed_and_its_neuron_named(damage: str, device: Any)
     pair = Pair(device, 12, 12)
     p = pair.cpu.state.p
     p[3] = {"indefinite": -p[3], "nan": np.nan, "infinite": np.inf}[damage]
-    pair.found.restore({"p": p})
+    pair.found.restore({"p": p, "scale": pair.cpu.state.scale})
     assert pair.learn() == 3
     update, neuron = pair.found.bad() or (-1, -1)
     assert (update, neuron) == (pair.cpu.held, 3)

@@ -51,6 +51,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "ridge, shared": {"rule": "ridge", "ridge": {"forcing": [0.5], "trials": 2, "gram": "shared"}},
     "ridge, gathered": {"rule": "ridge", "ridge": {**FEW, "gram": "gathered"}},
     "rls": {"rule": "rls", "rls": {"loops": 1}},
+    "rls, 16 bits": {"rule": "rls", "rls": {"loops": 1, "p_storage": "int16", "static_current": "instantaneous"}},
     "local-adjoint": {"rule": "local-adjoint", "gradient": {**ONE, "loops": 2, "window_ms": 40.0, "trainable": {"tau_m": {}}}},
     "pp-prop": {"rule": "pp-prop", "gradient": {**ONE, "dale": "exponential"}},
     "e-prop-plus": {"rule": "e-prop-plus", "gradient": {**ONE, "dale": "softplus", "clip_norm": 0.1}},
@@ -89,13 +90,6 @@ def test_rls_goes_on_where_it_was_on_another_device(one_device: Any, monkeypatch
     assert found.keys() == expected.keys()
     for name, values in expected.items():
         np.testing.assert_array_equal(found[name], values, err_msg=name, strict=True)
-
-
-def test_p_that_a_device_cannot_keep_stays_on_the_cpu(one_device: Any, caplog: pytest.LogCaptureFixture) -> None:
-    section = TrainConfig.model_validate({"rule": "rls", "rls": {"loops": 1, "p_storage": "packed", "scaling": "relative"}})
-    rule = make_training(tiny_network(), tiny_targets(), section, 1, device=one_device).rule
-    assert rule.state()["p"].ndim == 2
-    assert "train.rls.p_storage is packed, and a GPU keeps P in full only" in caplog.text
 
 
 def test_evaluation_equals_the_cpu(one_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 #pragma once
 
 #ifndef CUDA_ON_HOST
+typedef short int16_t;
 typedef unsigned short uint16_t;
 typedef unsigned int uint32_t;
 typedef unsigned long long uint64_t;

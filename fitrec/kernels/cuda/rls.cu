@@ -2,26 +2,13 @@
 //
 // A block works on one pool at a time. Elements of a row (of P, q, k, g) are spread over the threads and each is summed in the order
 // of the CPU's vectors; a dot product is one warp's, whose lanes are the CPU's 32 lanes. Nothing here depends on grid or block.
-#include "rls.cuh"
-
-#define ROWS 8          // of P, per thread, that share the loads of the held-back updates
-#define LANES 16        // of a block of g
-
-// What a block keeps of its pool, in shared memory where it fits.
-struct Scratch {
-    float *r, *k, *delta;
-    int* changed;
-    float* g;  // null if it stays where it is
-};
+#include "rls_storage.cuh"
 
 __device__ __forceinline__ Scratch divide(float* shared, float* global, const Sizes& z) {
     float* at = z.scratch_is_shared ? shared : global + (size_t)blockIdx.x * 4 * z.width;
     float* rest = z.scratch_is_shared ? shared + 4 * z.width : shared;
     return {at, at + z.width, at + 2 * z.width, (int*)(at + 3 * z.width), z.g_is_shared ? rest : nullptr};
 }
-
-// Place of element j of held-back update i.
-__device__ __forceinline__ int place(const Sizes& z, int j, int i) { return (j / LANES * z.rank + i) * LANES + j % LANES; }
 
 // List the inputs that spiked since the last update, in ascending order, and gather the traces of all; returns how many.
 __device__ __forceinline__ int gather(const Signals& s, const Sizes& z, int pool, const Scratch& scratch) {
@@ -62,27 +49,6 @@ __device__ __forceinline__ float without_held(float x, const float* g, const flo
     return x;
 }
 
-// P <- P - sum_i g_i g_i'.
-__device__ __forceinline__ void apply_held(float* p, const float* g, const Sizes& z, int held) {
-    const int items = (z.n_inputs + ROWS - 1) / ROWS * z.width;
-    for (int item = threadIdx.x; item < items; item += blockDim.x) {
-        const int a = item / z.width * ROWS, j = item % z.width;
-        const float *rows = g + place(z, a, 0), *columns = g + place(z, j, 0);
-        float* at = p + (size_t)a * z.width + j;
-        float x[ROWS];
-        #pragma unroll
-        for (int m = 0; m < ROWS; ++m) x[m] = a + m < z.n_inputs ? at[m * z.width] : 0.0f;
-        for (int i = 0; i < held * LANES; i += LANES) {
-            const float v = columns[i];
-            #pragma unroll
-            for (int m = 0; m < ROWS; ++m) x[m] = fmaf(-rows[i + m], v, x[m]);
-        }
-        #pragma unroll
-        for (int m = 0; m < ROWS; ++m)
-            if (a + m < z.n_inputs) at[m * z.width] = x[m];
-    }
-}
-
 // The pool's held-back updates, brought into shared memory if there is room.
 __device__ __forceinline__ float* fetch_held(float* g, const Scratch& scratch, const Sizes& z) {
     if (!scratch.g) return g;
@@ -90,24 +56,20 @@ __device__ __forceinline__ float* fetch_held(float* g, const Scratch& scratch, c
     return scratch.g;
 }
 
-// One update of every pool. `held` are held back so far; when they become `rank`, all are applied. The block's size is a multiple of
-// 32 and at most MAX_BLOCK. `bad` gets the smallest update << 32 | neuron with a negative or infinite r'k or an infinite error.
-extern "C" __global__ void __launch_bounds__(MAX_BLOCK) rls_step(
-    const __grid_constant__ State state, const __grid_constant__ Signals signals, const __grid_constant__ Sizes z, int held,
-    float rho, unsigned update, float* global_scratch, uint64_t* bad) {
-    DYNAMIC_SHARED(float, shared);
+// One update of every pool; see rls_step.
+template <class P>
+__device__ __forceinline__ void update(
+    float* shared, const State& state, const Signals& signals, const Sizes& z, int held, float rho, unsigned update,
+    float* global_scratch, uint64_t* bad) {
     const Scratch scratch = divide(shared, global_scratch, z);
     for (int pool = blockIdx.x; pool < z.n_pools; pool += gridDim.x) {
         __syncthreads();  // the pool before is done with the scratch
-        float *p = state.p + (size_t)pool * z.n_inputs * z.width, *q = state.q + (size_t)pool * z.width;
-        float *stored = state.g + (size_t)pool * z.width * z.rank, *h = state.h + (size_t)pool * z.rank;
+        const P p = of_pool(P(), state, z, pool);
+        float *q = state.q + (size_t)pool * z.width, *h = state.h + (size_t)pool * z.rank;
+        float* stored = state.g + (size_t)pool * z.width * z.rank;
         float* g = fetch_held(stored, scratch, z);
         const int count = gather(signals, z, pool, scratch);
-        for (int j = threadIdx.x; j < z.width; j += blockDim.x) {
-            float x = rho * q[j];
-            for (int m = 0; m < count; ++m) x = fmaf(scratch.delta[m], p[(size_t)scratch.changed[m] * z.width + j], x);
-            q[j] = x;
-        }
+        add_columns(p, q, rho, scratch, z, count);
         for (int i = threadIdx.x; i < held; i += blockDim.x) {
             float total = rho * h[i];
             for (int m = 0; m < count; ++m) total = fmaf(scratch.delta[m], g[place(z, scratch.changed[m], i)], total);
@@ -131,22 +93,64 @@ extern "C" __global__ void __launch_bounds__(MAX_BLOCK) rls_step(
         if (threadIdx.x == 0) h[held] = root * rk;
         if (held + 1 < z.rank) continue;
         __syncthreads();
-        apply_held(p, g, z, z.rank);
+        apply_held(p, g, scratch, z, z.rank);
         for (int j = threadIdx.x; j < z.width; j += blockDim.x) q[j] = without_held(q[j], g, h, z, z.rank, j);
     }
+}
+
+// Apply what is held back; see rls_flush.
+template <class P>
+__device__ __forceinline__ void flush(float* shared, const State& state, const Sizes& z, int held, float* global_scratch) {
+    const Scratch scratch = divide(shared, global_scratch, z);
+    for (int pool = blockIdx.x; pool < z.n_pools; pool += gridDim.x) {
+        __syncthreads();
+        const float* g = fetch_held(state.g + (size_t)pool * z.width * z.rank, scratch, z);
+        __syncthreads();
+        apply_held(of_pool(P(), state, z, pool), g, scratch, z, held);
+    }
+}
+
+// One update of every pool, with P stored in full, packed or in 16 bits. `held` are held back so far; when they become `rank`, all
+// are applied. The block's size is a multiple of 32 and at most MAX_BLOCK. `bad` gets the smallest update << 32 | neuron with a
+// negative or infinite r'k or an infinite error.
+extern "C" __global__ void __launch_bounds__(MAX_BLOCK) rls_step(
+    const __grid_constant__ State state, const __grid_constant__ Signals signals, const __grid_constant__ Sizes z, int held,
+    float rho, unsigned number, float* global_scratch, uint64_t* bad) {
+    DYNAMIC_SHARED(float, shared);
+    update<Full>(shared, state, signals, z, held, rho, number, global_scratch, bad);
+}
+
+extern "C" __global__ void __launch_bounds__(MAX_BLOCK) rls_step_packed(
+    const __grid_constant__ State state, const __grid_constant__ Signals signals, const __grid_constant__ Sizes z, int held,
+    float rho, unsigned number, float* global_scratch, uint64_t* bad) {
+    DYNAMIC_SHARED(float, shared);
+    update<Packed>(shared, state, signals, z, held, rho, number, global_scratch, bad);
+}
+
+extern "C" __global__ void __launch_bounds__(MAX_BLOCK) rls_step_int16(
+    const __grid_constant__ State state, const __grid_constant__ Signals signals, const __grid_constant__ Sizes z, int held,
+    float rho, unsigned number, float* global_scratch, uint64_t* bad) {
+    DYNAMIC_SHARED(float, shared);
+    update<Int16>(shared, state, signals, z, held, rho, number, global_scratch, bad);
 }
 
 // Apply what is held back, at the end of a trial.
 extern "C" __global__ void __launch_bounds__(MAX_BLOCK) rls_flush(
     const __grid_constant__ State state, const __grid_constant__ Sizes z, int held, float* global_scratch) {
     DYNAMIC_SHARED(float, shared);
-    const Scratch scratch = divide(shared, global_scratch, z);
-    for (int pool = blockIdx.x; pool < z.n_pools; pool += gridDim.x) {
-        __syncthreads();
-        const float* g = fetch_held(state.g + (size_t)pool * z.width * z.rank, scratch, z);
-        __syncthreads();
-        apply_held(state.p + (size_t)pool * z.n_inputs * z.width, g, z, held);
-    }
+    flush<Full>(shared, state, z, held, global_scratch);
+}
+
+extern "C" __global__ void __launch_bounds__(MAX_BLOCK) rls_flush_packed(
+    const __grid_constant__ State state, const __grid_constant__ Sizes z, int held, float* global_scratch) {
+    DYNAMIC_SHARED(float, shared);
+    flush<Packed>(shared, state, z, held, global_scratch);
+}
+
+extern "C" __global__ void __launch_bounds__(MAX_BLOCK) rls_flush_int16(
+    const __grid_constant__ State state, const __grid_constant__ Sizes z, int held, float* global_scratch) {
+    DYNAMIC_SHARED(float, shared);
+    flush<Int16>(shared, state, z, held, global_scratch);
 }
 
 // What was added to each trace since the last update; the trace becomes the last one.

@@ -6,7 +6,8 @@
 
 // These structs mirror the NamedTuples of kernels/cuda/rls.py.
 struct State {
-    float* p;        // (pool, input, width)
+    void* p;         // full: (pool, input, width) float; packed: (pool, packed_size) float; (pool, input, width) int16
+    float* scale;    // (pool, width), for 16 bits
     float* weights;  // (neuron, width)
     float* q;        // (pool, width)
     float* g;        // (pool, width / 16, rank, 16)
@@ -23,7 +24,7 @@ struct Signals {
 struct Sizes {
     int32_t n_pools, n_neurons, n_inputs, n_ff, width, rank;
     int32_t pool_size, dale, first_exc, first_inh;
-    int32_t scratch_is_shared, g_is_shared;
+    int32_t scratch_is_shared, g_is_shared, packed_size;
 };
 
 __device__ __forceinline__ bool finite(float x) { return fabsf(x) <= 0x1.fffffep127f; }

@@ -1,11 +1,11 @@
-"""Drives ``rls.cu``: recursive least squares of all learners on the device, with P stored in full."""
+"""Drives ``rls.cu``: recursive least squares of all learners on the device."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fitrec.kernels.cpu.rls_state import RuleOptions, new_state, p_bytes, padded
+from fitrec.kernels.cpu.rls_state import RuleOptions, new_state, p_bytes, packed_size, padded
 from fitrec.kernels.cuda.arguments import pack
 from fitrec.kernels.cuda.device import Device, memory_error, require_memory
 
@@ -20,6 +20,7 @@ class State(NamedTuple):
     """The kernels' struct of this name, as the next two."""
 
     p: Any
+    scale: Any
     weights: Any
     q: Any
     g: Any
@@ -52,12 +53,18 @@ class Sizes(NamedTuple):
     first_inh: np.int32
     scratch_is_shared: np.int32
     g_is_shared: np.int32
+    packed_size: np.int32
 
 
-def state_bytes(n_pools: int, n_neurons: int, n_inputs: int, rank: int) -> int:
+# The kernels have a form for each way to store P.
+_FORMS = {"full": "", "packed": "_packed", "int16": "_int16"}
+
+
+def state_bytes(n_pools: int, n_neurons: int, n_inputs: int, rank: int, storage: str = "full") -> int:
     """Device memory that the learners take."""
     row = 4 * padded(n_inputs)
-    return n_pools * (p_bytes(n_inputs, "full") + row * (rank + 1) + 4 * (rank + n_inputs)) + n_neurons * row
+    p = p_bytes(n_inputs, storage) + (row if storage == "int16" else 0)
+    return n_pools * (p + row * (rank + 1) + 4 * (rank + n_inputs)) + n_neurons * row
 
 
 class Learners:
@@ -65,7 +72,7 @@ class Learners:
 
     Attributes
     ----------
-    p, padded_weights : on the device, as in `kernels.cpu.rls_state.RlsState`
+    p, scale, padded_weights : on the device, as in `kernels.cpu.rls_state.RlsState`
 
     Raises
     ------
@@ -82,14 +89,17 @@ class Learners:
         pre: NDArray[np.int32],
         rule: RuleOptions,
         rank: int,
+        storage: str = "full",
     ) -> None:
         n_neurons, n_inputs = weights.shape
         n_pools, width = len(pre), padded(n_inputs)
-        needed = state_bytes(n_pools, n_neurons, n_inputs, rank)
+        one = new_state(p0, weights[:1], 1, storage=storage)  # all pools begin with the same P
+        needed = state_bytes(n_pools, n_neurons, n_inputs, rank, storage)
         require_memory(device, needed, _WHAT, _REMEDY)
         xp, self._device, self._held = device.xp, device, 0
         try:
-            self.p = xp.empty((n_pools, n_inputs, width), np.float32)
+            self.p = xp.empty((n_pools, *one.p.shape[1:]), one.p.dtype)
+            self.scale = xp.empty((n_pools, one.scale.shape[1]), np.float32)
             self._q = xp.zeros((n_pools, width), np.float32)
             self._g = xp.zeros((n_pools, width // 16, rank, 16), np.float32)
             self._h = xp.zeros((n_pools, rank), np.float32)
@@ -97,7 +107,7 @@ class Learners:
             self._pre = device.asarray(pre)
         except device.out_of_memory as error:
             raise memory_error(device, needed, _WHAT, _REMEDY) from error
-        self.p[:] = device.asarray(new_state(p0, weights[:1], 1).p[0])
+        self.p[:], self.scale[:] = device.asarray(one.p[0]), device.asarray(one.scale[0])
         self.set_weights(weights)
         self._bad = device.asarray(np.array([NONE_BAD], np.uint64))
         self._bias = xp.zeros(n_neurons, np.float32)
@@ -106,7 +116,8 @@ class Learners:
         g_is_shared = scratch * scratch_is_shared + held <= SHARED_BYTES
         self._shared = scratch * scratch_is_shared + held * g_is_shared
         self._block = max(64, min(MAX_BLOCK, -(-width // 32) * 32))
-        self._grid = min(n_pools, device.resident_blocks("rls", "rls_step", self._block, self._shared))
+        self._form = _FORMS[storage]
+        self._grid = min(n_pools, device.resident_blocks("rls", f"rls_step{self._form}", self._block, self._shared))
         self._scratch = xp.zeros(0 if scratch_is_shared else self._grid * 4 * width, np.float32)
         self._sizes = Sizes(
             n_pools=np.int32(n_pools),
@@ -121,6 +132,7 @@ class Learners:
             first_inh=np.int32(rule.first_inh),
             scratch_is_shared=np.int32(scratch_is_shared),
             g_is_shared=np.int32(g_is_shared),
+            packed_size=np.int32(packed_size(n_inputs)),
         )
         self._last = self._delta = (xp.zeros(0, np.float32), xp.zeros(0, np.float32))
 
@@ -154,14 +166,14 @@ class Learners:
         signals = Signals(self._pre, trace, self._delta[0], ff_trace, self._delta[1], self._bias)
         numbers = np.int32(self._held), np.float32(rho), np.uint32(self._update)
         args = (pack(self._state), pack(signals), pack(self._sizes), *numbers, self._scratch, self._bad)
-        self._device.launch("rls", "rls_step", self._grid, self._block, args, shared=self._shared)
+        self._device.launch("rls", f"rls_step{self._form}", self._grid, self._block, args, shared=self._shared)
         self._held, self._update = (self._held + 1) % int(self._sizes.rank), self._update + 1
 
     def flush(self) -> None:
         """Apply what is held back."""
         if self._held:
             args = (pack(self._state), pack(self._sizes), np.int32(self._held), self._scratch)
-            self._device.launch("rls", "rls_flush", self._grid, self._block, args, shared=self._shared)
+            self._device.launch("rls", f"rls_flush{self._form}", self._grid, self._block, args, shared=self._shared)
         self._held = 0
 
     def bad(self) -> tuple[int, int] | None:
@@ -176,15 +188,15 @@ class Learners:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """P in the form that the CPU's learner keeps; between trials nothing else but the weights is left to remember."""
-        return {"p": self._device.to_host(self.p), "scale": np.zeros((len(self.p), 0), np.float32)}
+        return {"p": self._device.to_host(self.p), "scale": self._device.to_host(self.scale)}
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take over a stored P, piece by piece."""
-        p = arrays["p"]
+        p, self.scale[:] = arrays["p"], self._device.asarray(arrays["scale"])
         pools = max(1, _COPIED_BYTES // p[0].nbytes)
         for first in range(0, len(p), pools):
             self.p[first : first + pools] = self._device.asarray(p[first : first + pools])
 
     @property
     def _state(self) -> State:
-        return State(self.p, self.padded_weights, self._q, self._g, self._h)
+        return State(self.p, self.scale, self.padded_weights, self._q, self._g, self._h)

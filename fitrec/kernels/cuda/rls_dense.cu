@@ -36,7 +36,7 @@ __device__ __forceinline__ float advance(float* p, const Sizes& z, const float* 
 __device__ __forceinline__ float learn(
     const State& state, const Signals& signals, const Sizes& z, int pool, float* shared, const float* held, unsigned update,
     uint64_t* bad) {
-    float *r = shared, *k = shared + z.width, *p = state.p + (size_t)pool * z.n_inputs * z.width;
+    float *r = shared, *k = shared + z.width, *p = (float*)state.p + (size_t)pool * z.n_inputs * z.width;
     __syncthreads();  // the pool before is done with the shared memory
     gather(signals, z, pool, r);
     __syncthreads();
@@ -85,7 +85,7 @@ extern "C" __global__ void __launch_bounds__(MAX_BLOCK) rls_first_pass(
 extern "C" __global__ void __launch_bounds__(MAX_BLOCK) rls_second_pass(
     const __grid_constant__ State state, const __grid_constant__ Sizes z, const float* factor) {
     for (int pool = blockIdx.x; pool < z.n_pools; pool += gridDim.x) {
-        float* p = state.p + (size_t)pool * z.n_inputs * z.width;
+        float* p = (float*)state.p + (size_t)pool * z.n_inputs * z.width;
         const float *k = state.q + (size_t)pool * z.width, c = factor[pool];
         if (c == 0) continue;
         for (int a = threadIdx.x / 32; a < z.n_inputs; a += blockDim.x / 32) {

@@ -44,7 +44,7 @@ class DenseLearners:
         self._factor, self._pre, self._none = xp.zeros(n_neurons, np.float32), device.asarray(pre), xp.zeros(0, np.float32)
         self._bad = device.asarray(np.array([NONE_BAD], np.uint64))
         self._block = max(64, min(MAX_BLOCK, -(-width // 32) * 32))
-        numbers = (n_neurons, n_neurons, n_inputs, 0, width, 1, 1, 0, 0, 0, 1, 0)
+        numbers = (n_neurons, n_neurons, n_inputs, 0, width, 1, 1, 0, 0, 0, 1, 0, 0)
         self._sizes = Sizes(*(np.int32(number) for number in numbers))
         self._shared = 4 * width * (3 if fused else 2)
         kernel = "rls_one_pass" if fused else "rls_first_pass"
@@ -52,7 +52,7 @@ class DenseLearners:
 
     def step(self, trace: Any, bias: Any) -> None:
         """Update once from the traces of all neurons and the biases (neuron,), both float32 on the device. Does not wait."""
-        state = pack(State(self.p, self.padded_weights, self._k, self.held, self._none))
+        state = pack(State(self.p, self._none, self.padded_weights, self._k, self.held, self._none))
         signals = pack(Signals(self._pre, trace, trace, self._none, self._none, bias))
         sizes, update = pack(self._sizes), np.uint32(self._update)
 

@@ -6,7 +6,9 @@ import sys
 from functools import cache
 from importlib.resources import files
 
-from fitrec.kernels.cpu import lif, philox, wiring
+import numpy as np
+
+from fitrec.kernels.cpu import lif, philox, rls_state, wiring
 from fitrec.kernels.cuda.series import series
 from fitrec.kernels.optimise import LINEAR_FROM, PART, Constraint, Optimizer
 
@@ -76,6 +78,8 @@ def _constants() -> str:
         "STREAM_PROCEDURAL_WIRING": wiring.PROCEDURAL_WIRING,
         "NORMAL_MEAN": philox.NORMAL_MEAN,
         "NORMAL_SCALE": f"{float(philox.NORMAL_SCALE).hex()}f",
+        "CODE_ONE": rls_state.CODE_ONE,
+        "CODE_ROOT_DOUBLE": float(np.sqrt(rls_state.CODE_ONE)).hex(),
         "FROM_FIXED": f"{(1.0 / lif.FIXED_ONE).hex()}f",
         "SQUARES_PART": PART,
         "LINEAR_FROM": LINEAR_FROM.hex(),
