@@ -110,8 +110,17 @@ class Ridge:
         return mean_correlation(halves_hz.mean(axis=0), problem.rate_hz[conditions], problem.threads)
 
     def validates(self, index: int) -> bool:
-        """Return True from the loop before the first closed loop on: earlier weights were solved for other inputs."""
-        return index + 1 == self.n_loops or self._forcing[index + 1] == 0.0
+        """Return True from the loop before the first closed loop on: earlier weights were solved for other inputs.
+
+        Averages of solutions are validated once they hold half of them: a validation of few trials cannot tell them apart, and
+        the later ones are the better ones.
+        """
+        if index + 1 == self.n_loops:
+            return True
+        if self._average:
+            closed = [alpha == 0 for alpha in self._forcing]
+            return 2 * sum(closed[: index + 1]) >= sum(closed)
+        return self._forcing[index + 1] == 0.0
 
     def not_finite(self) -> tuple[int, int] | None:
         """See `fitrec.learn.rule.not_finite`."""
