@@ -176,3 +176,10 @@ def test_closed_loops_are_averaged() -> None:
     for part in ("plastic", "feed_forward"):
         mean = (getattr(solutions[1], part) + getattr(solutions[2], part)) / 2
         np.testing.assert_allclose(getattr(averaged.weights, part), mean, rtol=1e-5, atol=1e-6)
+
+
+def test_averages_are_validated_once_they_hold_half_of_the_solutions() -> None:
+    ridge = {"forcing": [1.0, 0.3, 0.0, 0.0, 0.0, 0.0], "trials": 2, "closed_loop_trials": 2}
+    for average, expected in ((False, [1, 2, 3, 4, 5]), (True, [3, 4, 5])):
+        rule = tiny_training(ridge={**ridge, "average_closed_loops": average}).rule
+        assert [k for k in range(6) if rule.validates(k)] == expected
