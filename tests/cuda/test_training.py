@@ -145,6 +145,16 @@ def test_a_gradient_fit_goes_on_where_it_was_on_another_device(one_device: Any, 
             np.testing.assert_array_equal(found[name], values, err_msg=name, strict=True)
 
 
+def test_weights_that_are_not_finite_are_found_on_the_device(one_device: Any) -> None:
+    section = TrainConfig.model_validate({"rule": "local-adjoint", "gradient": ONE})
+    network, targets = short_fit()
+    rule: Any = make_training(network, targets, section, 1, device=one_device).rule
+    assert rule.not_finite() is None
+    rule._weights._learned.weights[2 * network.n_plastic_exc + 1] = np.nan  # of the third neuron's E inputs
+    rule._weights._current = None  # as a step does
+    assert rule.not_finite() == (2, 1)
+
+
 def test_trials_of_a_networks_own_model_equal_the_cpu(one_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     small_blocks(monkeypatch)
     network = with_model("lif", {"sigma": 0.3}, n_ff=5)

@@ -1,6 +1,7 @@
 // What the event-driven and the dense forms of recursive least squares share: state, dot products, the step of the weights.
 #pragma once
 #include "common.cuh"
+#include "sums.cuh"
 
 #define MAX_BLOCK 256
 
@@ -33,8 +34,7 @@ __device__ __forceinline__ bool finite(float x) { return fabsf(x) <= 0x1.fffffep
 __device__ __forceinline__ float dot(const float* a, const float* b, int width) {
     float sum = 0.0f;
     for (int j = threadIdx.x % 32; j < width; j += 32) sum = fmaf(a[j], b[j], sum);
-    for (int other = 16; other; other /= 2) sum += __shfl_xor_sync(FULL_WARP, sum, other);
-    return sum;
+    return sum_of_lanes(sum);
 }
 
 // The earliest update, and in it the first neuron, that went wrong.

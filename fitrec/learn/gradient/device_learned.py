@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from fitrec.kernels.cuda.device import Device
 from fitrec.kernels.cuda.learned import Learned, Projection
+from fitrec.kernels.cuda.weights import all_finite
 from fitrec.learn.gradient.constraints import Parameter
 from fitrec.learn.gradient.learned import EXC, FF, INH, LearnedWeights
 from fitrec.learn.gradient.optimisers import Optimiser, Settings
@@ -36,6 +37,10 @@ class DeviceLearnedWeights(LearnedWeights):
         """Add gradients of a condition for the next step: by the synapses (`flat`), on the device, and by (parameter, neuron)."""
         self._learned.add(condition, gradient)
         self._by_parameter += by_parameter
+
+    def not_finite(self) -> tuple[int, int] | None:
+        """Return a trained neuron with weights that are not finite; they go to the host only if there are some."""
+        return None if all_finite(self._device, self._learned.weights) else super().not_finite()
 
     def restore(self, state: Arrays) -> None:
         """Continue from a state."""

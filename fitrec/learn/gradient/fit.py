@@ -20,7 +20,7 @@ from fitrec.learn.gradient.optimisers import Settings
 from fitrec.learn.gradient.rules import Rule
 from fitrec.learn.gradient.windows import Start, Windows, first_bad_step
 from fitrec.learn.psth_fit import condition_correlation, mean_correlation
-from fitrec.learn.rule import Arrays, LoopResult, Problem, not_finite
+from fitrec.learn.rule import Arrays, LoopResult, Problem
 from fitrec.networks.weights import Weights
 from fitrec.simulate.model_network import ModelNetwork
 from fitrec.simulate.model_trials import ModelTrials
@@ -155,7 +155,7 @@ class GradientFit:
 
     def not_finite(self) -> tuple[int, int] | None:
         """See `fitrec.learn.rule.not_finite`."""
-        return not_finite(self.weights)
+        return self._weights.not_finite()
 
     def _task(self, condition: int, index: int, work: Work[Any]) -> _Task:
         """Begin the trials of a condition in a loop, and say what their spikes should be more or fewer of."""

@@ -11,7 +11,7 @@ from fitrec.learn.gradient.common_mode import CommonMode
 from fitrec.learn.gradient.constraints import Limits, Parameter
 from fitrec.learn.gradient.neuron_parameters import NeuronParameters
 from fitrec.learn.gradient.optimisers import Optimiser, Settings
-from fitrec.learn.rule import Arrays, Problem
+from fitrec.learn.rule import Arrays, Problem, not_finite
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
 from fitrec.simulate.model_trials import ModelTrials
@@ -99,6 +99,10 @@ class LearnedWeights:
             raise TrainingError(f"loop {loop + 1}: {error}") from None
         self._current = None
         self._forget_gradients()
+
+    def not_finite(self) -> tuple[int, int] | None:
+        """Return a trained neuron with weights that are not finite, as `fitrec.learn.rule.not_finite` does."""
+        return not_finite(self.current)
 
     def _make_optimiser(self, parameters: Sequence[Parameter], settings: Settings, threads: int | None) -> Optimiser:
         return Optimiser(parameters, settings, threads=threads)

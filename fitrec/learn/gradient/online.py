@@ -8,7 +8,7 @@ from fitrec.learn.gradient.fit import FitOptions, causal_filter
 from fitrec.learn.gradient.learned import LearnedWeights
 from fitrec.learn.gradient.online_work import DeviceOnline, HostOnline, OnlineWork
 from fitrec.learn.gradient.rules import DRtrl
-from fitrec.learn.rule import Arrays, LoopResult, Problem, not_finite
+from fitrec.learn.rule import Arrays, LoopResult, Problem
 from fitrec.networks.weights import Weights
 from fitrec.simulate.model_trials import ModelTrials
 
@@ -65,7 +65,7 @@ class OnlineFit:
 
     def not_finite(self) -> tuple[int, int] | None:
         """See `fitrec.learn.rule.not_finite`."""
-        return not_finite(self.weights)
+        return self._weights.not_finite()
 
     def _trial(self, condition: int, index: int) -> NDArray[np.int64]:
         """Run one trial with learning; returns the spikes (bin, neuron)."""
