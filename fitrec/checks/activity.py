@@ -43,7 +43,7 @@ def targets_buildable(context: Context) -> Iterator[str]:
 def enough_trials(context: Context) -> Iterator[str]:
     """Each condition has enough trials on both sides of the split."""
     targets = context.targets
-    if targets is None or targets.trial_condition is None or targets.trial_is_test is None:
+    if targets is None or targets.trial_condition is None or targets.trial_is_test is None or targets.is_continuous:
         return
     test = targets.trial_is_test
     for index, name in enumerate(targets.condition_names):
@@ -61,7 +61,8 @@ def held_out_test(context: Context) -> Iterator[str]:
     if context.recording.kind == "rates":
         yield "the recording holds trial averages only, so the fit cannot be tested on held-out trials"
     elif context.run.targets.split.test_fraction == 0:
-        yield "targets.split.test_fraction is 0: no trials are held out, so the fit is not tested; set it to 0.5"
+        what, usual = ("time is", "0.25") if context.run.targets.continuous else ("trials are", "0.5")
+        yield f"targets.split.test_fraction is 0: no {what} held out, so the fit is not tested; set it to {usual}"
 
 
 @register("SUGGESTION")
@@ -81,7 +82,7 @@ def hardly_active_units(context: Context) -> Iterator[str]:
     targets = context.targets
     if targets is None:
         return
-    low = targets.rate_hz.mean(axis=(0, 1)) < context.run.train.rate_floor_hz
+    low = np.nanmean(targets.rate_hz, axis=(0, 1)) < context.run.train.rate_floor_hz
     if low.any():
         ids = targets.units["unit_id"].to_numpy()[low]
         shown = ", ".join(map(str, ids[:5])) + (", ..." if len(ids) > 5 else "")

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from fitrec.checks.context import Context
 from fitrec.checks.registry import register
 
@@ -71,7 +73,7 @@ def conditions_differ(context: Context) -> Iterator[str]:
     """The network is told which condition it is in."""
     network = context.run.network
     silent_stimulus = network.stimulus.sd == 0 or network.stimulus.duration_ms == 0
-    if context.targets is None or len(context.targets.condition_names) < 2:
+    if context.targets is None or context.targets.is_continuous or len(context.targets.condition_names) < 2:
         return
     if silent_stimulus and network.feed_forward.n_inputs == 0:
         yield (
@@ -85,7 +87,8 @@ def conditions_differ(context: Context) -> Iterator[str]:
 def something_to_train(context: Context) -> Iterator[str]:
     """Trained neurons have plastic inputs."""
     network = context.run.network
-    if network.plastic.n_exc + network.plastic.n_inh + network.feed_forward.n_inputs == 0:
+    recorded = context.run.targets.continuous is not None
+    if network.plastic.n_exc + network.plastic.n_inh + network.feed_forward.n_inputs == 0 and not recorded:
         yield "network.plastic.n_exc, n_inh and network.feed_forward.n_inputs are all 0: there is no weight to train; raise one"
 
 
@@ -94,7 +97,7 @@ def plausible_rates(context: Context) -> Iterator[str]:
     """Recorded rates are those of neurons."""
     if context.targets is None:
         return
-    rates = context.targets.rate_hz.mean(axis=(0, 1))
+    rates = np.nanmean(context.targets.rate_hz, axis=(0, 1))
     high = rates > IMPLAUSIBLE_HZ
     if high.any():
         ids = context.targets.units["unit_id"].to_numpy()

@@ -90,7 +90,7 @@ def memory(context: Context) -> Iterator[str]:
 @register("BEST_PRACTICE_VIOLATION")
 def window_against_time_constants(context: Context) -> Iterator[str]:
     """The window is long against the plastic synapses."""
-    if context.targets is None or context.run.network.model is not None:
+    if context.targets is None or context.run.network.model is not None or context.targets.is_continuous:
         return
     window_ms = context.targets.n_bins * context.targets.bin_size_s * 1e3
     tau_ms = context.run.network.plastic.tau_syn_ms
@@ -145,9 +145,10 @@ def fit_sizes(context: Context, targets: Targets) -> "FitSizes":
         n_pool=exc_pool + wiring.n_inh,
         n_trained=trained,
         n_inputs=plastic.n_exc + plastic.n_inh,
-        n_ff=network.feed_forward.n_inputs,
+        n_ff=len(targets.inputs) if targets.is_continuous else network.feed_forward.n_inputs,
         n_conditions=len(targets.condition_names),
         n_bins=targets.n_bins,
-        stimulus_steps=round(stimulus.duration_ms / network.dt_ms) if stimulus.sd > 0 else 0,
+        stimulus_steps=round(stimulus.duration_ms / network.dt_ms) if stimulus.sd > 0 and not targets.is_continuous else 0,
         pool_size=plastic.pool_size,
+        shared_feed_forward=targets.is_continuous,
     )

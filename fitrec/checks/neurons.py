@@ -17,11 +17,15 @@ def neuron_model(context: Context) -> Iterator[str]:
 
 @register("CRITICAL")
 def rule_fits_neurons(context: Context) -> Iterator[str]:
-    """Models given by equations are trained by gradients."""
+    """Models given by equations, and continuous fits, are trained by gradients."""
     from fitrec.stages.train import require_rule
 
     try:
-        require_rule(context.run.train.rule, own_model=context.run.network.model is not None)
+        require_rule(
+            context.run.train.rule,
+            own_model=context.run.network.model is not None,
+            continuous=context.run.targets.continuous is not None,
+        )
     except TrainingError as error:
         yield str(error)
 
@@ -70,7 +74,8 @@ def gradient_paths(context: Context) -> Iterator[str]:
     if context.neuron_model is None or train.rule in LEAST_SQUARES:
         return
     model, description = context.neuron_model
-    inputs = {"exc": network.plastic.n_exc, "inh": network.plastic.n_inh, "feed_forward": network.feed_forward.n_inputs}
+    driven = network.feed_forward.n_inputs or int(context.run.targets.continuous is not None)
+    inputs = {"exc": network.plastic.n_exc, "inh": network.plastic.n_inh, "feed_forward": driven}
     try:
         require_paths(model, description["ports"], inputs, train.gradient)
     except TrainingError as error:

@@ -18,7 +18,7 @@ Level = Literal["CRITICAL", "BEST_PRACTICE_VIOLATION", "SUGGESTION"]
 LEVELS: tuple[Level, ...] = ("CRITICAL", "BEST_PRACTICE_VIOLATION", "SUGGESTION")
 Check = Callable[[Context], Iterator[str]]
 
-_MODULES = ("files", "activity", "model", "neurons", "dynamics")  # in the order of the pipeline
+_MODULES = ("files", "activity", "continuous", "model", "neurons", "dynamics")  # in the order of the pipeline
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,9 @@ class UnitFilters(Section):
 class IngestConfig(Section):
     """The ingest stage."""
 
-    format: Literal["auto", "nwb", "arrays"] = Field("auto", description="File format; 'auto' decides by the file's content.")
+    format: Literal["auto", "nwb", "arrays", "matclust"] = Field(
+        "auto", description="File format; 'auto' tells NWB from arrays by the content. 'matclust': clusters sorted with MatClust."
+    )
     nwb: NwbOptions = NwbOptions()
     arrays: ArrayOptions = ArrayOptions()
     units: UnitFilters = UnitFilters()

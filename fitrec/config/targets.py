@@ -27,10 +27,31 @@ class ConditionRule(Section):
     )
 
 
-class Split(Section):
-    """Frozen split of trials and units."""
+class Continuous(Section):
+    """Fit the recording's course in time, without trials: some recorded units drive the network, which follows the others."""
 
-    test_fraction: float = Field(0.5, ge=0, lt=1, description="Fraction of the trials of each condition held out for testing.")
+    segment_s: float = Field(4.0, gt=0, description="Length of the segments that the recording is cut into, in seconds.")
+    start_s: float | None = Field(None, description="Where the first segment begins, in seconds; null: first spike or trial.")
+    stop_s: float | None = Field(None, description="Where the last one ends at the latest; null: last spike or trial.")
+    input_fraction: float = Field(
+        0.5, gt=0, lt=1, description="Fraction of the units, drawn with split.seed, that drive the network and are not fitted."
+    )
+    input_where: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="Clauses '<column> <op> <value>' on the units table, as for conditions, that choose the input units instead.",
+    )
+    test_blocks: int = Field(
+        8, ge=1, description="Stretches of held-out time, one at random in each of so many equal parts of the recording."
+    )
+
+
+class Split(Section):
+    """Frozen split of trials, or of time, and of units."""
+
+    test_fraction: float = Field(
+        0.5, ge=0, lt=1, description="Fraction of the trials of each condition, or of the segments, held out for testing."
+    )
     held_out_units: float = Field(0.0, ge=0, lt=1, description="Fraction of the units that get no target in training.")
     seed: int = Field(1, ge=0, description="Seed of the split.")
 
@@ -59,6 +80,7 @@ class TargetsConfig(Section):
         None,
         description="Explicit conditions; trials that fit none are left out. Without rules or columns all trials are one.",
     )
+    continuous: Continuous | None = Field(None, description="Fit time itself, in place of conditions aligned to events.")
     smoothing: Smoothing = Smoothing()
     already_smoothed: bool = Field(
         False, description="The rates of the source came with this smoothing: apply it to the model only (condition rates)."
@@ -82,4 +104,12 @@ class TargetsConfig(Section):
             raise ValueError(f"names of conditions must differ, got {names}")
         if self.window_s is not None and not self.window_s[0] < self.window_s[1]:
             raise ValueError(f"window_s must rise, got {list(self.window_s)}")
+        return self
+
+    @model_validator(mode="after")
+    def _continuous_alone(self) -> "TargetsConfig":
+        others = ("window_s", "condition_by", "conditions", "modes", "drive")
+        given = [name for name in others if getattr(self, name) is not None] + ["already_smoothed"] * self.already_smoothed
+        if self.continuous is not None and given:
+            raise ValueError(f"continuous fits have no {' and no '.join(given)}; leave them out, or leave out continuous")
         return self

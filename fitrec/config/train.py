@@ -114,12 +114,18 @@ class GradientConfig(Section):
 
     loops: int = Field(120, ge=1, description="Updates; each runs trials of all conditions.")
     trials: int = Field(1, ge=1, description="Trials per condition and update.")
+    conditions_per_loop: int | None = Field(
+        None,
+        ge=1,
+        description="Conditions, or segments of a continuous fit, of an update, which take turns in random order; null: all.",
+    )
     averaging: float = Field(
         0.7,
         ge=0,
         lt=1,
         description="Share of earlier loops in the mean rates that are compared with the targets: more, less noise of single "
-        "trials; less, a quicker answer to what changed. 0: the last loop alone. (Not for e-prop-plus.)",
+        "trials; less, a quicker answer to what changed. 0: the last loop alone. (Not for e-prop-plus, nor with "
+        "conditions_per_loop.)",
     )
     loss: Literal["mse", "poisson"] = Field(
         "mse",

@@ -22,6 +22,8 @@ class Activity:
         One entry per spike: condition, trial, unit (index into the targets' units) and time in seconds from the alignment event.
     truth_psth_hz : (condition, time, unit) float32 or None
         True PSTH of each unit of a simulated recording, smoothed like the target.
+    linear_hz : (condition, time, unit) float32 or None
+        Of a continuous fit, what a linear regression on the input units predicts (`fitrec.evaluate.continuous`).
     neuron_rate_hz, neuron_cv_isi : (neuron,) float32
         Mean rate of every neuron, and coefficient of variation of its inter-spike intervals (NaN with fewer than 20 intervals).
     pair_r_model, pair_r_recorded : (pair,) float32
@@ -45,3 +47,4 @@ class Activity:
     weight_before: NDArray[np.float32] = array("trained", "input", units="threshold ms")
     weight_after: NDArray[np.float32] = array("trained", "input", units="threshold ms")
     truth_psth_hz: NDArray[np.float32] | None = array("condition", "time", "unit", units="Hz", default=None)
+    linear_hz: NDArray[np.float32] | None = array("condition", "time", "unit", units="Hz", default=None)

@@ -31,5 +31,4 @@ def mean_rate_r2(train_hz: NDArray[Any], test_hz: NDArray[Any]) -> NDArray[np.fl
 
 def untrained_weights(network: Network) -> Weights:
     """Return the weights before training: the initial plastic ones, and no feed-forward input."""
-    shape = (network.n_conditions, len(network.trained), network.n_feed_forward)
-    return Weights(plastic=network.plastic_weight, feed_forward=np.zeros(shape, np.float32))
+    return Weights(plastic=network.plastic_weight, feed_forward=np.zeros(network.feed_forward_shape, np.float32))

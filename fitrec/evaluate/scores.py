@@ -124,6 +124,8 @@ def summarise_baselines(columns: dict[str, Column]) -> dict[str, dict[str, float
         "train_psth_r2": _applicable(columns["r2_baseline_train_psth"]),
         "mean_rate_r": None,  # a constant has no correlation
         "mean_rate_r2": _applicable(columns["r2_baseline_mean_rate"]),
+        "linear_r": _applicable(columns["r_linear"]) if "r_linear" in columns else None,
+        "linear_bits_per_spike": _applicable(columns["bits_per_spike_linear"]) if "bits_per_spike_linear" in columns else None,
     }
 
 

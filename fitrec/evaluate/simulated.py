@@ -25,7 +25,7 @@ class Simulated:
     Attributes
     ----------
     rate_hz : (condition, time, trained) float64
-        PSTH, not smoothed.
+        PSTH, not smoothed; NaN in conditions that were not simulated.
     window_counts : (trial, trained) int32
         Spikes in the whole window, the trials of condition 0 first.
     trial_condition : (trial,) int32
@@ -57,10 +57,11 @@ def simulate(
     trials: int,
     bin_steps: int,
     recorded_trials: int = 0,
+    conditions: NDArray[np.int64] | None = None,
     threads: int | None = None,
     device: Device | None = None,
 ) -> Simulated:
-    """Run `trials` trials of every condition with fresh noise and initial states.
+    """Run `trials` trials of every condition, or of some, with fresh noise and initial states.
 
     Parameters
     ----------
@@ -72,6 +73,8 @@ def simulate(
         Steps per bin of the PSTH; must divide the network's window.
     recorded_trials : int
         Leading trials of each condition whose spikes are kept.
+    conditions : (condition,) or None
+        The conditions; all when None.
     threads : int or None
         Threads of the simulator; None lets it choose.
     device : Device or None
@@ -81,12 +84,14 @@ def simulate(
     n_bins = network.window_steps // bin_steps
     n_trained = len(network.trained)
     simulator = Simulator(network, device)
-    rate_hz = np.zeros((network.n_conditions, n_bins, n_trained))
-    window_counts = np.zeros((network.n_conditions, trials, n_trained), np.int32)
+    run = np.arange(network.n_conditions) if conditions is None else conditions
+    rate_hz = np.full((network.n_conditions, n_bins, n_trained), np.nan)
+    rate_hz[run] = 0.0
+    window_counts = np.zeros((len(run), trials, n_trained), np.int32)
     total = np.zeros(network.n_neurons, np.int64)
     spikes: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]] = []
     batch = max(1, _BATCH_BYTES // (2 * n_bins * n_trained + 8 * network.n_neurons))
-    for condition in range(network.n_conditions):
+    for k, condition in enumerate(run.tolist()):
         for start in range(0, trials, batch):
             stop = min(start + batch, trials)
             activity = frozen.run_trials(
@@ -101,17 +106,17 @@ def simulate(
                 simulator=simulator,
             )
             rate_hz[condition] += activity.counts.sum(axis=0, dtype=np.int64)
-            window_counts[condition, start:stop] = activity.counts.sum(axis=1, dtype=np.int64)
+            window_counts[k, start:stop] = activity.counts.sum(axis=1, dtype=np.int64)
             total += activity.total_spikes.sum(axis=0, dtype=np.int64)
             trial = np.repeat(np.arange(len(activity.spike_indptr) - 1, dtype=np.int32) + start, np.diff(activity.spike_indptr))
             spikes.append((np.full(len(trial), condition, np.int32), trial, activity.spike_neuron, activity.spike_step))
     spike_condition, spike_trial, spike_neuron, spike_step = (np.concatenate(part) for part in zip(*spikes, strict=True))
     step_s = network.dt_ms * 1e-3
-    n_all = network.n_conditions * trials
+    n_all = len(run) * trials
     return Simulated(
         rate_hz=rate_hz / (trials * bin_steps * step_s),
         window_counts=window_counts.reshape(n_all, n_trained),
-        trial_condition=np.repeat(np.arange(network.n_conditions, dtype=np.int32), trials),
+        trial_condition=np.repeat(run.astype(np.int32), trials),
         neuron_rate_hz=(total / (n_all * network.window_steps * step_s)).astype(np.float32),
         neuron_cv_isi=cv_isi(spike_neuron, spike_condition * np.int32(trials) + spike_trial, spike_step, network.n_neurons),
         spike_condition=spike_condition,

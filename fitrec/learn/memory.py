@@ -34,6 +34,8 @@ class FitSizes:
         Steps of the frozen stimulus; 0 without one.
     pool_size : int
         Trained neurons that share their plastic inputs.
+    shared_feed_forward : bool
+        Whether all conditions have the same feed-forward weights.
 
     """
 
@@ -47,6 +49,7 @@ class FitSizes:
     n_bins: int
     stimulus_steps: int
     pool_size: int = 1
+    shared_feed_forward: bool = False
 
     @classmethod
     def of(cls, network: Network, n_bins: int, n_pool: int | None = None) -> "FitSizes":
@@ -62,7 +65,13 @@ class FitSizes:
             n_bins=n_bins,
             stimulus_steps=network.window_start_step - network.stimulus_start_step if network.stimulus_sd > 0 else 0,
             pool_size=network.plastic_pool_size,
+            shared_feed_forward=network.shared_feed_forward,
         )
+
+    @property
+    def n_feed_forward_weights(self) -> int:
+        """Feed-forward weights of a trained neuron."""
+        return self.n_ff * (1 if self.shared_feed_forward else self.n_conditions)
 
     def ridge(self, trials: tuple[int, ...], trace_bits: int) -> Sizes:
         """Sizes of a fit by batch ridge with so many trials per condition and loop."""
@@ -86,7 +95,7 @@ def shared_parts(s: FitSizes, threads: int) -> Parts:
     return {
         "static synapses": s.n_static * (8 + index) + 24 * s.n_neurons,
         "plastic synapses": s.n_trained * s.n_inputs * (_PLASTIC_BYTES + index),
-        "weights (initial, current, best, new)": 4 * s.n_trained * (4 * s.n_inputs + 3 * s.n_conditions * s.n_ff),
+        "weights (initial, current, best, new)": 4 * s.n_trained * (4 * s.n_inputs + 3 * s.n_feed_forward_weights),
         "stimulus": 4 * s.n_conditions * s.stimulus_steps * s.n_neurons,
         f"simulator state of {threads} thread{'s' * (threads > 1)}": threads * s.n_neurons * (per_neuron + 4),
         "targets": 8 * _TARGET_ARRAYS * s.n_conditions * s.n_bins * s.n_trained,
@@ -117,7 +126,7 @@ def gradient_parts(s: FitSizes, *, tape_bytes: float, threads: int) -> Parts:
     The traces of ``d-rtrl`` and ``e-prop-plus`` (four floats per synapse and row) come on top.
     """
     synapses = s.n_trained * (s.n_inputs + s.n_ff)
-    learned = s.n_trained * (s.n_inputs + s.n_conditions * s.n_ff)
+    learned = s.n_trained * (s.n_inputs + s.n_feed_forward_weights)
     return {
         "compiled synapses": 24 * synapses + (s.n_static and 12 * s.n_static),
         "gradients and the optimiser": 4 * (threads + 3) * synapses + 16 * learned,

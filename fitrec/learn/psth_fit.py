@@ -50,6 +50,23 @@ def mean_correlation(psth_hz: NDArray[np.float64], rate_hz: NDArray[np.float64],
     return correlation_of(moments(psth_hz, rate_hz, threads))
 
 
+def fit_correlation(
+    problem: Problem, smooth_hz: NDArray[np.float64], conditions: NDArray[np.int64], target_hz: NDArray[np.float64]
+) -> float:
+    """Return `mean_correlation` of smoothed rates (condition, time, trained) of some conditions and the targets of all.
+
+    Segments of a continuous fit are joined in time, as far as a neuron's unit was recorded.
+    """
+    if not problem.continuous:
+        return mean_correlation(smooth_hz, target_hz[conditions])
+    wanted, found = (x.reshape(1, -1, x.shape[2]) for x in (target_hz[conditions], smooth_hz))
+    seen = np.isfinite(wanted)
+    number = np.maximum(seen.sum(axis=1, keepdims=True), 1)
+    # What was not recorded takes the mean, from which it does not deviate.
+    wanted, found = (np.where(seen, x, np.where(seen, x, 0).sum(axis=1, keepdims=True) / number) for x in (wanted, found))
+    return mean_correlation(found, wanted)
+
+
 def condition_correlation(problem: Problem, condition: int, psth_hz: NDArray[np.float64]) -> float:
     """Mean correlation of a condition's PSTH (time, trained), not smoothed yet, with its targets."""
     smoothed = problem.smooth(psth_hz[None])
@@ -74,7 +91,7 @@ def smoothed_halves(problem: Problem, sums: TrialSums | DeviceTrialSums) -> NDAr
 
 
 def validate(problem: Problem, weights: Weights, trials: int, first_trial: int) -> tuple[float, tuple[float, float]]:
-    """Run closed-loop trials of every condition with frozen weights.
+    """Run closed-loop trials of every condition, or of some segments of a continuous fit, with frozen weights.
 
     Returns
     -------
@@ -83,6 +100,8 @@ def validate(problem: Problem, weights: Weights, trials: int, first_trial: int) 
     rates_hz : (E, I)
 
     """
+    if problem.continuous:
+        return _validate_time(problem, weights, range(first_trial, first_trial + trials))
     network = problem.simulator.network
     found, rates = [], []
     for condition in range(network.n_conditions):
@@ -92,3 +111,16 @@ def validate(problem: Problem, weights: Weights, trials: int, first_trial: int) 
         problem.progress(condition, rates[-1], partial(correlation_of, found[-1]), frozen=True)
     exc, inh = np.mean(rates, axis=0)
     return correlation_of(np.concatenate(found, axis=1)), (float(exc), float(inh))
+
+
+def _validate_time(problem: Problem, weights: Weights, trials: range) -> tuple[float, tuple[float, float]]:
+    psths, rates = [], []
+    for condition in problem.validated.tolist():
+        sums = problem.sum_trials(weights, condition, trials, on_device=False)
+        assert isinstance(sums, TrialSums)
+        psths.append(sums.psth_hz(problem.bin_s))
+        rates.append(sums.mean_rates_hz(problem.simulator.network.n_exc, problem.bin_s))
+        problem.progress(condition, rates[-1], partial(condition_correlation, problem, condition, psths[-1]), frozen=True)
+    exc, inh = np.mean(rates, axis=0)
+    smooth_hz = problem.smooth(np.stack(psths))
+    return fit_correlation(problem, smooth_hz, problem.validated, problem.rate_hz), (float(exc), float(inh))

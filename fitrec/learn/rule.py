@@ -45,6 +45,7 @@ def unobserved(
 
 # Trial numbers are the counters of initial states and noise; each purpose has its own range, so that none sees another's trials.
 FIRST_VALIDATION_TRIAL = 500_000
+VALIDATED_SEGMENTS = 24  # of a continuous fit
 
 
 class DeviceGoal(NamedTuple):
@@ -83,6 +84,8 @@ class Problem:
         Threads; results do not depend on them.
     progress : callable
         Is told the figures of each condition as they come.
+    continuous : bool
+        Whether conditions are segments of time; `rate_hz` is NaN where they are held out, or a unit was not recorded.
 
     """
 
@@ -94,6 +97,19 @@ class Problem:
     sharpening: int
     threads: int | None
     progress: Progress = unobserved
+    continuous: bool = False
+
+    @cached_property
+    def fitted(self) -> NDArray[np.int64]:
+        """The conditions that have targets; the other segments of a continuous fit are held out."""
+        everywhere = np.arange(len(self.rate_hz))
+        return everywhere[np.isfinite(self.rate_hz).any(axis=(1, 2))] if self.continuous else everywhere
+
+    @cached_property
+    def validated(self) -> NDArray[np.int64]:
+        """The conditions that a validation runs: all that are fitted, of the segments of a continuous fit some, evenly spread."""
+        few = min(len(self.fitted), VALIDATED_SEGMENTS) if self.continuous else len(self.fitted)
+        return self.fitted[np.linspace(0, len(self.fitted) - 1, few).round().astype(np.int64)]
 
     @property
     def bin_s(self) -> float:

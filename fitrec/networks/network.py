@@ -58,6 +58,8 @@ class Network:
     ff_rate_hz : (condition, time_ms, ff) float32
         Rates of the feed-forward Poisson inputs from `ff_lead_steps` before the window on, one value per ms; an empty last axis
         when there are none.
+    shared_feed_forward : bool
+        Whether their weights are the same in all conditions, as where they carry recorded activity.
     untrained_rate_hz : (neuron,) float32
         Mean rate of each neuron with static synapses only.
     fi_drive, fi_rate_hz : (point,) float64
@@ -86,6 +88,7 @@ class Network:
     condition_names: list[str]
     inh: list[float] | None = None
     ff_lead_steps: int = 0
+    shared_feed_forward: bool = False
     plastic_pool_size: int = 1
     static_out_degree: int = 0
     static_pair_weight: list[float] | None = None
@@ -140,3 +143,8 @@ class Network:
     def n_feed_forward(self) -> int:
         """Number of feed-forward Poisson inputs."""
         return int(self.ff_rate_hz.shape[2])
+
+    @property
+    def feed_forward_shape(self) -> tuple[int, int, int]:
+        """Shape of the feed-forward weights: (condition, trained, ff), or (1, trained, ff) where conditions share them."""
+        return (1 if self.shared_feed_forward else self.n_conditions, len(self.trained), self.n_feed_forward)

@@ -17,7 +17,7 @@ class Weights:
     plastic : (trained, input) float32
         Weights of the plastic inputs, in the order of ``Network.plastic_pre``, shared by all conditions.
     feed_forward : (condition, trained, ff) float32
-        Weights of the feed-forward Poisson inputs, separate for each condition.
+        Weights of the feed-forward Poisson inputs, separate for each condition; or one set for all, with a first axis of 1.
     parameter_names : list of str or None
         Parameters of the neurons that were trained as well.
     parameters : (parameter, trained) float32 or None
@@ -29,3 +29,8 @@ class Weights:
     feed_forward: NDArray[np.float32] = array("condition", "trained", "ff", units="threshold ms")
     parameter_names: list[str] | None = None
     parameters: NDArray[np.float32] | None = array("parameter", "trained", default=None)
+
+    def feed_forward_of(self, condition: int) -> NDArray[np.float32]:
+        """(trained, ff): feed-forward weights of a condition."""
+        found: NDArray[np.float32] = self.feed_forward[condition if len(self.feed_forward) > 1 else 0]
+        return found

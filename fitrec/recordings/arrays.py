@@ -29,8 +29,9 @@ class ArrayLayout:
     key : str or None
         Array to read; may be None if only one has as many axes as `axes`.
     axes : sequence of "trial", "condition", "unit", "time"
-        Axes of the array in order. Counts: trial, unit, time, and condition if the trials are numbered within conditions; rates:
-        unit, time, and condition unless there is one file per condition.
+        Axes of the array in order. Counts: trial, unit, time, and condition if the trials are numbered within conditions, or
+        unit and time alone, of a recording that was not cut into trials. Rates: unit, time, and condition unless there is one
+        file per condition.
     packed_bits, n_time : bool, int or None
         Whether the time axis was packed by ``numpy.packbits``; number of bins to use, all when None.
     bin_size_s, t_start_s : float
@@ -78,7 +79,8 @@ def read_arrays(source: Path | Mapping[str, Path], layout: ArrayLayout, name: st
 
 def _read_counts(path: Path, layout: ArrayLayout, name: str) -> Recording:
     by_condition = "condition" in layout.axes
-    _check_axes(layout, ["trial", "unit", "time", *(["condition"] if by_condition else [])], path)
+    trial = ["trial"] if "trial" in layout.axes or by_condition else []
+    _check_axes(layout, [*trial, "unit", "time", *(["condition"] if by_condition else [])], path)
     with open_arrays(path) as arrays:
         stored = _read(arrays, layout, path)
         counts = _ordered(stored, layout.axes, ["condition", "trial", "time", "unit"])

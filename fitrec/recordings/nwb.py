@@ -36,7 +36,7 @@ def is_nwb(path: Path) -> bool:
 
 
 def read_nwb(path: Path, *, name: str, trials: str | None, spikes_outside_intervals: Literal["fail", "drop"]) -> Recording:
-    """Read units and one trial table.
+    """Read units and one trial table, which stays empty where a file has no table of intervals.
 
     Parameters
     ----------
@@ -156,6 +156,9 @@ def _trials(nwb: "NWBFile", name: str | None, path: Path) -> tuple[str, pd.DataF
     if nwb.trials is not None:
         tables["trials"] = nwb.trials
     candidates = ", ".join(f"{key} ({len(table)} rows)" for key, table in tables.items()) or "none at all"
+    if name is None and not tables:
+        _log.info("%s has no trials: its time can be fitted as it is (targets.continuous)", path.name)
+        return "none", pd.DataFrame({"start_time": np.zeros(0), "stop_time": np.zeros(0)})
     if name is None:
         filled = {key: table for key, table in tables.items() if len(table)}
         name = "trials" if "trials" in filled or not filled else min(filled, key=lambda key: filled[key]["start_time"][0])

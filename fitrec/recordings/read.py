@@ -7,6 +7,7 @@ from typing import Literal
 from fitrec.errors import RecordingError
 from fitrec.recordings.arrays import ArrayLayout, read_arrays
 from fitrec.recordings.files import detect
+from fitrec.recordings.matclust import read_matclust
 from fitrec.recordings.nwb import is_nwb, read_nwb
 from fitrec.recordings.recording import Recording
 
@@ -20,7 +21,7 @@ def read(
     source: Path | Mapping[str, Path],
     *,
     name: str,
-    file_format: Literal["auto", "nwb", "arrays"] = "auto",
+    file_format: Literal["auto", "nwb", "arrays", "matclust"] = "auto",
     nwb_trials: str | None = None,
     layout: ArrayLayout | None = None,
     spikes_outside_intervals: Literal["fail", "drop"] = "fail",
@@ -33,8 +34,8 @@ def read(
         The file; for condition rates also one file per condition.
     name : str
         Name of the recording.
-    file_format : "auto", "nwb" or "arrays"
-        "auto" decides by the content.
+    file_format : "auto", "nwb", "arrays" or "matclust"
+        "auto" decides between the first two by the content.
     nwb_trials : str or None
         Trial table of an NWB file.
     layout : ArrayLayout or None
@@ -58,4 +59,6 @@ def read(
         file_format = detect_format(source)
     if file_format == "nwb":
         return read_nwb(source, name=name, trials=nwb_trials, spikes_outside_intervals=spikes_outside_intervals)
+    if file_format == "matclust":
+        return read_matclust(source, name=name)
     return read_arrays(source, layout or ArrayLayout(), name)

@@ -82,7 +82,7 @@ class BatchRunner:
             self._plastic = weights.plastic
         given = (weights.feed_forward, condition)
         if given[0] is not self._feed_forward[0] or condition != self._feed_forward[1]:
-            fix_feed_forward(self._device, put(weights.feed_forward[condition]), wiring.projections)
+            fix_feed_forward(self._device, put(weights.feed_forward_of(condition)), wiring.projections)
             self._feed_forward = given
         return wiring
 

@@ -126,7 +126,7 @@ class ModelTrials:
 
     def flat_weights(self, weights: Weights, condition: int) -> NDArray[np.float32]:
         """Plastic and the condition's feed-forward weights in the order of the compiled network's synapses."""
-        both = np.concatenate((weights.plastic.reshape(-1), weights.feed_forward[condition].reshape(-1)))
+        both = np.concatenate((weights.plastic.reshape(-1), weights.feed_forward_of(condition).reshape(-1)))
         return np.ascontiguousarray(both[self.model_network.plastic.order])
 
     def unflatten(self, flat: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -110,7 +110,7 @@ class NetworkWiring:
         parts = max(1, min(threads, net.n_neurons // LEAST_NEURONS_PER_THREAD))
         if parts not in self._partitions:
             self._partitions[parts] = self._cut(parts, plastic)
-        ff_fixed = np.ascontiguousarray(fixed_point(weights.feed_forward[condition]).T)
+        ff_fixed = np.ascontiguousarray(fixed_point(weights.feed_forward_of(condition)).T)
         return self._form(self._partitions[parts], plastic, fixed, learned, ff_fixed)
 
     def structure(self) -> lif.Wiring:

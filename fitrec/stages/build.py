@@ -13,7 +13,7 @@ from fitrec.config.network import NetworkConfig
 from fitrec.config.neuron_model import NeuronModelConfig
 from fitrec.errors import NetworkError
 from fitrec.networks.balanced import balanced_drive, balanced_projection
-from fitrec.networks.feed_forward import feed_forward_rates
+from fitrec.networks.feed_forward import feed_forward_rates, recorded_rates
 from fitrec.networks.limits import require_lead, whole_steps
 from fitrec.networks.network import Network
 from fitrec.networks.neuron_model import describe_model
@@ -61,11 +61,15 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
             "network.assignment.population is all, but network.neuron_inh differs from network.neuron, and rates become drives "
             "by the f-I curve of the E neurons; set the population to exc, or leave out neuron_inh"
         )
+    if targets.is_continuous:  # nothing triggers a segment
+        stimulus = stimulus.model_copy(update={"duration_ms": 0.0, "sd": 0.0})
     window_start = whole_steps(
         "network.settle_ms + network.stimulus.duration_ms", config.settle_ms + stimulus.duration_ms, config.dt_ms
     )
-    ff_lead = whole_steps("network.feed_forward.lead_ms", config.feed_forward.lead_ms, config.dt_ms)
-    require_lead(config.feed_forward.lead_ms, config.settle_ms + stimulus.duration_ms)
+    lead_ms = config.settle_ms if targets.is_continuous else config.feed_forward.lead_ms
+    ff_lead = whole_steps("network.feed_forward.lead_ms", lead_ms, config.dt_ms)
+    require_lead(lead_ms, config.settle_ms + stimulus.duration_ms)
+    require_inputs(config, targets)
     bin_steps = whole_steps("the targets' bin width in ms", targets.bin_size_s * 1e3, config.dt_ms)
     whole_steps("1 ms", 1.0, config.dt_ms)
     static = wiring.model_dump(exclude={"drive_exc", "drive_inh", "tau_syn_ms"})
@@ -106,12 +110,8 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
         plastic_pre=np.zeros((0, 0), np.int32),
         plastic_weight=np.zeros((0, 0), np.float32),
         ff_lead_steps=ff_lead,
-        ff_rate_hz=feed_forward_rates(
-            n_conditions=len(targets.condition_names),
-            duration_ms=int(np.ceil(ff_lead * config.dt_ms + targets.n_bins * targets.bin_size_s * 1e3 - 1e-6)),
-            seed=seed,
-            **config.feed_forward.model_dump(exclude={"lead_ms"}),
-        ),
+        shared_feed_forward=targets.is_continuous,
+        ff_rate_hz=_input_rates(targets, config, ff_lead, seed),
         untrained_rate_hz=np.zeros(n_exc + n_inh, np.float32),
         fi_drive=np.zeros(0),
         fi_rate_hz=np.zeros(0),
@@ -122,7 +122,7 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
 
     units = np.flatnonzero(~targets.units["held_out"].to_numpy(bool)).astype(np.int32)
     candidates = np.arange(n_exc if config.assignment.population == "exc" else n_exc + n_inh, dtype=np.int32)
-    unit_rate_hz = targets.wanted_hz[:, :, units].mean(axis=(0, 1))
+    unit_rate_hz = np.nanmean(targets.wanted_hz[:, :, units], axis=(0, 1))  # held-out time has none
     chosen = assign_neurons(config.assignment.method, unit_rate_hz, rates, candidates)
     order = np.argsort(chosen)
     trained = chosen[order]
@@ -152,6 +152,45 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
         fi_drive=fi_drive,
         fi_rate_hz=fi_rate_hz,
     )
+
+
+def _input_rates(targets: Targets, config: NetworkConfig, lead_steps: int, seed: int) -> NDArray[np.float32]:
+    """Rates of the feed-forward inputs (condition, time_ms, ff)."""
+    lead_ms, bin_ms = lead_steps * config.dt_ms, targets.bin_size_s * 1e3
+    if targets.input_hz is None:
+        return feed_forward_rates(
+            n_conditions=len(targets.condition_names),
+            duration_ms=int(np.ceil(lead_ms + targets.n_bins * bin_ms - 1e-6)),
+            seed=seed,
+            **config.feed_forward.model_dump(exclude={"lead_ms"}),
+        )
+    assert targets.trial_is_test is not None
+    return recorded_rates(
+        targets.input_hz,
+        ~targets.trial_is_test,
+        bin_ms=bin_ms,
+        lead_ms=lead_ms,
+        ahead_ms=config.plastic.tau_syn_ms,
+        rate_hz=config.feed_forward.rate_hz,
+        largest_hz=1e3 / config.dt_ms,  # a spike in every step
+    )
+
+
+def require_inputs(config: NetworkConfig, targets: Targets) -> None:
+    """Refuse inputs of a continuous fit that are not recorded.
+
+    Raises
+    ------
+    NetworkError
+
+    """
+    if targets.is_continuous and config.feed_forward.n_inputs:
+        raise NetworkError(
+            f"network.feed_forward.n_inputs is {config.feed_forward.n_inputs}, but in a continuous fit recorded units are the "
+            "inputs (targets.continuous.input_fraction or input_where); leave n_inputs out"
+        )
+    if targets.is_continuous and not config.feed_forward.rate_hz:
+        raise NetworkError("network.feed_forward.rate_hz is 0, so the recorded input units would be silent; 50 is usual")
 
 
 def _drive_unit(config: NetworkConfig) -> float:

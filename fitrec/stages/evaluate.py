@@ -1,6 +1,5 @@
 """The evaluate stage: network, targets and weights in; metrics, summary and activity out."""
 
-import json
 import logging
 import os
 import resource
@@ -8,16 +7,16 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fitrec import store
 from fitrec.config.evaluate import EvaluateConfig
-from fitrec.errors import MissingFileError, NetworkError, TargetsError
 from fitrec.evaluate.baselines import untrained_weights
-from fitrec.evaluate.ceiling import Smoother, poisson_ceiling, split_half_ceiling
+from fitrec.evaluate.ceiling import Ceiling, Smoother, poisson_ceiling, split_half_ceiling
+from fitrec.evaluate.continuous import linear_rates, score_held_out_time
 from fitrec.evaluate.psth import correlate
 from fitrec.evaluate.scores import (
     count_notes,
@@ -34,6 +33,7 @@ from fitrec.evaluate.truth import Truth, score_truth, true_rates
 from fitrec.kernels.cuda.device import open_device
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
+from fitrec.stages.evaluate_inputs import check_match, describe_segments, read_provenance, simulated_conditions
 from fitrec.stages.evaluate_tables import metrics_table, per_unit, recorded_cv, to_activity
 from fitrec.targets.smoothing import smooth
 from fitrec.targets.targets import Targets
@@ -103,16 +103,25 @@ def run(
     started = time.perf_counter()
     store.require_absent(out / "summary.json", overwrite)
     net, goal, weights = store.load(network, Network), store.load(targets, Targets), store.load(fit / "weights.zarr", Weights)
-    provenance = _read_provenance(fit / "provenance.json", targets)
-    bin_steps = _check_match(net, goal, weights)
+    provenance = read_provenance(fit / "provenance.json", targets)
+    bin_steps = check_match(net, goal, weights)
     smoother = _smoother(goal, goal.smoothing["width_s"])
     known = None if truth is None else store.load(truth, Truth)
     truth_hz = None
     if known is not None:
         truth_hz = true_rates(known, goal.units["unit_id"].to_numpy(), goal.condition_names, goal.bin_edges_s)
 
-    simulate_fit = partial(simulate, net, trials=config.trials, bin_steps=bin_steps, threads=threads, device=open_device(device))
-    logger.info("simulating %d trials of each of %d conditions with frozen weights", config.trials, net.n_conditions)
+    conditions = simulated_conditions(goal)
+    simulate_fit = partial(
+        simulate,
+        net,
+        trials=config.trials,
+        bin_steps=bin_steps,
+        conditions=conditions,
+        threads=threads,
+        device=open_device(device),
+    )
+    logger.info("simulating %d trials of each of %d conditions with frozen weights", config.trials, len(conditions))
     trained = simulate_fit(weights, recorded_trials=config.raster_trials)
     model_hz = smoother(per_unit(trained.rate_hz, net, goal), axis=1)
     untrained_hz = None
@@ -121,21 +130,12 @@ def run(
         few = min(config.trials, _UNTRAINED_TRIALS)
         untrained_hz = smoother(per_unit(simulate_fit(untrained_weights(net), trials=few).rate_hz, net, goal), axis=1)
 
-    logger.info("ceilings from %d halvings of the test trials", config.ceiling_splits)
-    ceiling = None
-    if goal.counts is not None and goal.rate_test_hz is not None:
-        assert goal.trial_is_test is not None
-        assert goal.trial_condition is not None
-        test = goal.trial_is_test
-        ceiling = split_half_ceiling(
-            goal.counts[test],
-            goal.trial_condition[test],
-            smoother,
-            observed=None if goal.observed is None else goal.observed[test],
-            splits=config.ceiling_splits,
-            method=config.correlation,
-        )
-    poisson_r = poisson_ceiling(goal.rate_hz, config.trials, goal.bin_size_s, smoother, method=config.correlation)
+    ceiling, poisson_r, linear_hz = None, np.full(goal.n_units, np.nan), None
+    if goal.input_hz is not None:
+        linear_hz = linear_rates(goal.input_hz, goal.rate_hz)
+    else:
+        ceiling = _ceiling(goal, smoother, config)
+        poisson_r = poisson_ceiling(goal.rate_hz, config.trials, goal.bin_size_s, smoother, method=config.correlation)
     columns, notes = score_psths(
         model_hz,
         goal.rate_hz,
@@ -145,14 +145,22 @@ def run(
         poisson_r=poisson_r,
         method=config.correlation,
     )
+    if linear_hz is not None and goal.rate_test_hz is not None:
+        assert goal.counts is not None
+        columns |= score_held_out_time(
+            model_hz, linear_hz, untrained_hz, goal.rate_hz, goal.rate_test_hz, goal.counts, goal.bin_size_s
+        )
     if truth_hz is not None:
         columns |= score_truth(
             truth_hz, model_hz, goal.rate_hz, untrained_hz, trials=config.trials, bin_size_s=goal.bin_size_s, smooth=smoother,
             method=config.correlation,
         )  # fmt: skip
     metrics = metrics_table(goal, net, columns, notes, trained, recorded_cv(goal, recording))
-    pairs = sample_pairs(np.arange(len(net.trained)), config.pairs, seed=0)
+    # Segments are single trials: there is nothing that units could share beyond their rates.
+    pairs = sample_pairs(np.arange(len(net.trained)), 0 if goal.is_continuous else config.pairs, seed=0)
     activity = to_activity(goal, net, weights, model_hz, untrained_hz, trained, pairs)
+    if linear_hz is not None:
+        activity = replace(activity, linear_hz=linear_hz.astype(np.float32))
     if truth_hz is not None:
         activity = replace(activity, truth_psth_hz=smoother(truth_hz, axis=1).astype(np.float32))
     ratio = reliable_ratio(columns, config.reliable_above)
@@ -193,9 +201,12 @@ def run(
             "held_out": int(metrics["held_out"].sum()),
             "notes": count_notes(notes),
         },
+        "continuous": None if goal.input_hz is None else describe_segments(goal, conditions),
         # Of a network whose rates are so sharp that smoothing them gives the target: the ceiling without the blur.
         "poisson_bound_r": summary(
-            poisson_ceiling(goal.rate_hz, config.trials, goal.bin_size_s, smoother, method=config.correlation, blurred=False)
+            poisson_r
+            if goal.is_continuous
+            else poisson_ceiling(goal.rate_hz, config.trials, goal.bin_size_s, smoother, method=config.correlation, blurred=False)
         ),
         "measures": {name: counted_summary(metrics[name].to_numpy(np.float64)) for name in columns},
         "truth_trials": None if known is None else known.trials,
@@ -225,40 +236,21 @@ def run(
     return result
 
 
-def _read_provenance(path: Path, targets: Path) -> dict[str, Any]:
-    if not path.exists():
-        raise MissingFileError(f"{path} does not exist; train the network first")
-    provenance = cast(dict[str, Any], json.loads(path.read_text()))
-    trained_on = provenance.get("inputs", {}).get("targets")
-    if trained_on is not None and trained_on != store.content_sha256(targets):
-        raise TargetsError(
-            f"{targets} is not the set of targets that {path.parent} was trained on (they changed after the fit began); "
-            "train again"
-        )
-    return provenance
-
-
-def _check_match(net: Network, goal: Targets, weights: Weights) -> int:
-    """Return the steps per bin; raise NetworkError when network, weights and targets are of different fits."""
-    bin_steps = round(goal.bin_size_s * 1e3 / net.dt_ms)
-    advice = "build and train the network from these targets"
-    if net.window_steps != bin_steps * goal.n_bins or abs(bin_steps * net.dt_ms * 1e-3 - goal.bin_size_s) > 1e-6:
-        raise NetworkError(
-            f"the network's window is {net.window_steps * net.dt_ms:g} ms, the targets have {goal.n_bins} bins of "
-            f"{goal.bin_size_s * 1e3:g} ms; {advice}"
-        )
-    if list(net.condition_names) != list(goal.condition_names):
-        raise NetworkError(f"the network's conditions are {net.condition_names}, the targets' {goal.condition_names}; {advice}")
-    if len(net.trained_unit) and int(net.trained_unit.max()) >= goal.n_units:
-        raise NetworkError(
-            f"the network stands for unit {net.trained_unit.max()}, the targets have {goal.n_units} units; {advice}"
-        )
-    if weights.plastic.shape != net.plastic_pre.shape:
-        raise NetworkError(
-            f"the weights have shape {weights.plastic.shape}, the network's plastic inputs {net.plastic_pre.shape}; "
-            "train this network"
-        )
-    return bin_steps
+def _ceiling(goal: Targets, smoother: Smoother, config: EvaluateConfig) -> Ceiling | None:
+    if goal.counts is None or goal.rate_test_hz is None:
+        return None
+    assert goal.trial_is_test is not None
+    assert goal.trial_condition is not None
+    logger.info("ceilings from %d halvings of the test trials", config.ceiling_splits)
+    test = goal.trial_is_test
+    return split_half_ceiling(
+        goal.counts[test],
+        goal.trial_condition[test],
+        smoother,
+        observed=None if goal.observed is None else goal.observed[test],
+        splits=config.ceiling_splits,
+        method=config.correlation,
+    )
 
 
 def _smoother(goal: Targets, width_s: float, kernel: str | None = None) -> Smoother:
@@ -277,7 +269,9 @@ def _with_smoothing(
     """Correlations when the model's PSTH is smoothed by another width than the recording's."""
     other = _smoother(goal, width_s, "boxcar" if goal.smoothing["kernel"] == "none" else None)
     model = other(per_unit(trained.rate_hz, net, goal), axis=1)
-    poisson_r = poisson_ceiling(goal.rate_hz, config.trials, goal.bin_size_s, other, method=config.correlation)
+    poisson_r = np.full(goal.n_units, np.nan)
+    if not goal.is_continuous:
+        poisson_r = poisson_ceiling(goal.rate_hz, config.trials, goal.bin_size_s, other, method=config.correlation)
     return {
         "width_s": width_s,
         "r_train": summary(correlate(model, goal.rate_hz, config.correlation)),

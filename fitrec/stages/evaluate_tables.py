@@ -74,6 +74,8 @@ def recorded_cv(goal: Targets, recording: Path | None) -> NDArray[np.float32]:
     """CV of the recorded intervals within trials, from spike times or from bins narrow enough; NaN where neither is there."""
     if recording is not None:
         source = store.load(recording, Recording)
+        if goal.segment_start_s is not None and source.spike_times_s is not None and source.spike_indptr is not None:
+            return _cv_within_segments(goal, source.spike_times_s, source.spike_indptr, source.units["unit_id"].to_numpy())
         if source.spike_times_s is not None and source.spike_indptr is not None and source.n_units == goal.n_units:
             unit = np.repeat(np.arange(goal.n_units), np.diff(source.spike_indptr))
             trials = source.trials.sort_values("start_time")
@@ -84,6 +86,19 @@ def recorded_cv(goal: Targets, recording: Path | None) -> NDArray[np.float32]:
         trial, bin_index, unit = np.nonzero(goal.counts)
         return cv_isi(unit, trial, bin_index, goal.n_units)
     return np.full(goal.n_units, np.nan, np.float32)
+
+
+def _cv_within_segments(
+    goal: Targets, times_s: NDArray[np.float64], indptr: NDArray[np.int64], unit_id: NDArray[Any]
+) -> NDArray[np.float32]:
+    """CV of the recorded intervals within segments, through windows like the network's."""
+    assert goal.segment_start_s is not None
+    of_unit = {name: k for k, name in enumerate(goal.units["unit_id"].tolist())}
+    unit = np.repeat([of_unit.get(name, -1) for name in unit_id.tolist()], np.diff(indptr))
+    segment_s = goal.bin_edges_s[-1] - goal.bin_edges_s[0]
+    segment = np.floor((times_s - goal.segment_start_s[0]) / segment_s).astype(np.int64)
+    inside = (unit >= 0) & (segment >= 0) & (segment < len(goal.segment_start_s))
+    return cv_isi(unit[inside], segment[inside], times_s[inside], goal.n_units)
 
 
 def to_activity(

@@ -14,6 +14,7 @@ from fitrec.config.targets import DriveOptions, TargetsConfig
 from fitrec.recordings.recording import Recording
 from fitrec.targets import siegert
 from fitrec.targets.build import TargetOptions, build_targets
+from fitrec.targets.continuous import ContinuousOptions
 from fitrec.targets.drive import invert_fi
 from fitrec.targets.targets import Targets
 
@@ -79,6 +80,7 @@ def target_options(config: TargetsConfig) -> TargetOptions:
         held_out_units=config.split.held_out_units,
         seed=config.split.seed,
         modes=config.modes,
+        continuous=None if config.continuous is None else ContinuousOptions(**config.continuous.model_dump()),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from fitrec import __version__, store
 from fitrec.config.train import LEAST_SQUARES, TrainConfig
@@ -166,7 +167,7 @@ def make_training(
             f"steps, but the targets hold {targets.condition_names} over {bin_steps * targets.n_bins} "
             f"steps; build the network again from these targets"
         )
-    require_rule(config.rule, own_model=network.model is not None)
+    require_rule(config.rule, own_model=network.model is not None, continuous=targets.is_continuous)
     _require_finite(targets, network)
 
     problem = Problem(
@@ -178,13 +179,14 @@ def make_training(
         sharpening=config.sharpening,
         threads=threads,
         progress=progress,
+        continuous=targets.is_continuous,
     )
     rule = make_rule(problem, config)
     return Training(problem=problem, rule=rule, validation_trials=config.validation_trials, best=rule.weights)
 
 
-def require_rule(rule: str, *, own_model: bool) -> None:
-    """Refuse rules of least squares for neurons that have equations of their own.
+def require_rule(rule: str, *, own_model: bool, continuous: bool) -> None:
+    """Refuse rules of least squares for neurons that have equations of their own, and for continuous fits.
 
     Raises
     ------
@@ -195,6 +197,11 @@ def require_rule(rule: str, *, own_model: bool) -> None:
         raise TrainingError(
             f"train.rule is {rule}, which learns the drive of leaky integrate-and-fire neurons, but network.model gives "
             "them other equations; use a gradient rule such as local-adjoint, or leave out network.model"
+        )
+    if continuous and rule in LEAST_SQUARES:
+        raise TrainingError(
+            f"train.rule is {rule}, which averages trials of a condition, but targets.continuous asks for a fit of single "
+            "stretches of time; use a gradient rule such as local-adjoint"
         )
 
 
@@ -216,7 +223,7 @@ def make_rule(problem: Problem, config: TrainConfig) -> Rule:
 
 def _require_finite(targets: Targets, network: Network) -> None:
     wanted = targets.wanted_hz[:, :, network.trained_unit]
-    bad = np.argwhere(~np.isfinite(wanted))
+    bad = np.argwhere(~np.isfinite(wanted) & _has_target(targets)[:, None, network.trained_unit])
     if len(bad):
         condition, k, column = bad[0]
         unit = targets.units["unit_id"].to_numpy()[network.trained_unit[column]]
@@ -225,3 +232,12 @@ def _require_finite(targets: Targets, network: Network) -> None:
             f"{targets.condition_names[condition]!r}, bin {k + 1} ({len(bad)} bins in all); targets must be finite: "
             "make them again, or leave the unit out"
         )
+
+
+def _has_target(targets: Targets) -> NDArray[np.bool_]:
+    """(condition, unit): whether there is a target to be finite; in held-out segments, or where not recorded, there is none."""
+    has = np.ones((len(targets.condition_names), targets.n_units), np.bool_)
+    if not targets.is_continuous:
+        return has
+    assert targets.trial_is_test is not None
+    return (has if targets.observed is None else targets.observed) & ~targets.trial_is_test[:, None]

@@ -68,12 +68,14 @@ def make_gradient_fit(problem: Problem, rule: str, config: GradientConfig) -> Fi
             logger.warning("neuron model %s: %s", model.name, stable.text)
     online = rule == "e-prop-plus"
     trials = ModelTrials(network, trainable=tuple(config.trainable), **derived(rule, config))
-    updates = config.loops * (problem.rate_hz.shape[0] * problem.rate_hz.shape[1] if online else 1)
+    per_loop = min(config.conditions_per_loop or len(problem.fitted), len(problem.fitted))
+    updates = config.loops * (per_loop * problem.rate_hz.shape[1] if online else 1)
     options = FitOptions(
         name=rule,
         make_rule=_rule_maker(rule, config, trials, problem),
         loops=config.loops,
         trials=config.trials,
+        conditions_per_loop=config.conditions_per_loop,
         loss=_loss(config, problem.bin_s),
         regularisation=FiringRate(strength=config.rate_penalty, target_hz=config.rate_target_hz) if config.rate_penalty else None,
         optimiser=_optimiser(config, updates),
@@ -101,10 +103,11 @@ def _loss(
     squared, poisson = MeanSquared(), PoissonCounts(bin_s=bin_s)
 
     def loss(observed_hz: NDArray[np.float64], target_hz: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        recorded = np.isfinite(target_hz)
         if config.loss == "mse":
-            value, derivative = squared(observed_hz, target_hz)
+            value, derivative = squared(observed_hz, target_hz, recorded)
         else:
-            value, derivative = poisson(observed_hz, target_hz * bin_s)
+            value, derivative = poisson(observed_hz, target_hz * bin_s, recorded)
         return value, np.asarray(derivative, np.float64)
 
     return loss

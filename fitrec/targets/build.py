@@ -13,6 +13,7 @@ from fitrec.errors import TargetsError
 from fitrec.recordings.recording import Recording, exclusion_table
 from fitrec.targets.binning import bin_edges, count_spikes, rebin
 from fitrec.targets.conditions import assign_conditions
+from fitrec.targets.continuous import ContinuousOptions, cut_segments
 from fitrec.targets.modes import leading_modes
 from fitrec.targets.psth import psth
 from fitrec.targets.reliable import Trials, measure_reliability, reliable_part
@@ -38,6 +39,7 @@ class TargetOptions:
     held_out_units: float = 0.0
     seed: int = 1
     modes: int | Literal["auto"] | None = None
+    continuous: ContinuousOptions | None = None
 
 
 def build_targets(recording: Recording, options: TargetOptions) -> Targets:
@@ -49,7 +51,13 @@ def build_targets(recording: Recording, options: TargetOptions) -> Targets:
         If the window, the bins, the conditions or the split do not fit the recording, or no unit can have a target.
 
     """
-    targets = _from_rates(recording, options) if recording.kind == "rates" else _from_trials(recording, options)
+    if options.continuous is not None:
+        targets = cut_segments(
+            recording, options.continuous, bin_size_s=options.bin_size_s, smoothing=options.smoothing,
+            test_fraction=options.test_fraction, seed=options.seed,
+        )  # fmt: skip
+    else:
+        targets = _from_rates(recording, options) if recording.kind == "rates" else _from_trials(recording, options)
     held_out = hold_out_units(targets.n_units, options.held_out_units, options.seed)
     targets = replace(targets, units=targets.units.assign(held_out=held_out))
     return targets if options.modes is None else replace(targets, target_hz=_denoised(targets, options))

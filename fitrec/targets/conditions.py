@@ -61,7 +61,10 @@ def assign_conditions(
     if condition_by is not None:
         return _by_columns(trials, condition_by)
     if trials.empty and len(trials) == 0:
-        raise TargetsError("the recording has no trials; name a trial table that has some, or cut it into trials")
+        raise TargetsError(
+            "the recording has no trials; name a trial table that has some, cut it into trials, or fit time itself "
+            "(targets.continuous)"
+        )
     return ["all"], np.zeros(len(trials), np.int32)
 
 
@@ -107,32 +110,32 @@ def _by_rules(trials: pd.DataFrame, rules: Mapping[str, Sequence[str]]) -> tuple
     return names, condition
 
 
-def clause_holds(trials: pd.DataFrame, clause: str) -> NDArray[np.bool_]:
-    """Tell for which trials (trial,) a clause holds; TargetsError if it cannot be understood."""
+def clause_holds(table: pd.DataFrame, clause: str, rows: str = "trials") -> NDArray[np.bool_]:
+    """Tell for which rows (row,) of a table, called `rows`, a clause holds; TargetsError if it cannot be understood."""
     match = _CLAUSE.match(clause)
     if match is None:
         raise TargetsError(
             f"clause '{clause}' cannot be understood; wanted '<column> <op> <column or value>' with op ==, !=, <, <=, >, >=, in "
             "or startswith"
         )
-    left, op, right = _column(trials, match["column"], f"clause '{clause}'"), match["op"], match["right"]
+    left, op, right = _column(table, match["column"], f"clause '{clause}'", rows), match["op"], match["right"]
     if op == "startswith":
         return left.astype(str).str.startswith(_unquoted(right)).to_numpy(np.bool_)
     if op == "in":
         return left.isin([_value(part, left, clause) for part in right.strip("[]()").split(",")]).to_numpy()
-    other = trials[right] if right in trials else _value(right, left, clause)
+    other = table[right] if right in table else _value(right, left, clause)
     try:
         return np.asarray(_COMPARE[op](left, other), np.bool_)
     except TypeError as error:
         raise TargetsError(f"clause '{clause}' compares {left.dtype} with another type; compare numbers with numbers") from error
 
 
-def _column(trials: pd.DataFrame, column: str, where: str) -> "pd.Series[Any]":
-    if column not in trials:
+def _column(table: pd.DataFrame, column: str, where: str, rows: str = "trials") -> "pd.Series[Any]":
+    if column not in table:
         raise TargetsError(
-            f"the trials have no column '{column}' ({where}); they have {', '.join(map(str, trials.columns)) or 'none'}"
+            f"the {rows} have no column '{column}' ({where}); they have {', '.join(map(str, table.columns)) or 'none'}"
         )
-    return trials[column]
+    return table[column]
 
 
 def _value(text: str, column: "pd.Series[Any]", clause: str) -> Any:

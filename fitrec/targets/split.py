@@ -1,4 +1,6 @@
-"""Frozen splits of trials and units."""
+"""Frozen splits of trials, time and units."""
+
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +47,38 @@ def split_trials(
             )
         n_test = min(max(round(test_fraction * len(trials)), 1), len(trials) - 1)
         is_test[np.random.default_rng([seed, index]).permutation(trials)[:n_test]] = True
+    return is_test
+
+
+def split_segments(n_segments: int, test_fraction: float, n_blocks: int, seed: int) -> NDArray[np.bool_]:
+    """Choose the segments (segment,) of held-out time: one stretch in each of `n_blocks` equal parts of the recording.
+
+    Stretches keep training and test time apart but for few borders. With fewer segments there are fewer parts, so that each
+    holds a test and a training segment.
+
+    Raises
+    ------
+    TargetsError
+        If there are too few segments to split.
+
+    """
+    is_test = np.zeros(n_segments, np.bool_)
+    if test_fraction == 0:
+        return is_test
+    if n_segments < 2:
+        raise TargetsError(
+            f"the recording is long enough for {n_segments} segment only, so no time is left to test on; shorten "
+            "targets.continuous.segment_s, or set split.test_fraction: 0"
+        )
+    # A part is long enough for a whole test segment, and for a training segment beside it.
+    shortest = max(2, round(1 / min(test_fraction, 1 - test_fraction)))
+    parts = max(1, min(n_blocks, n_segments // shortest))
+    borders = np.arange(parts + 1) * n_segments // parts
+    rng = np.random.default_rng([seed, 2**33])
+    for first, last in pairwise(borders.tolist()):
+        length = min(max(round(test_fraction * (last - first)), 1), last - first - 1)
+        start = first + rng.integers(last - first - length + 1)
+        is_test[start : start + length] = True
     return is_test
 
 

@@ -41,6 +41,14 @@ class Targets:
         The rates the network is asked for, where they are not `rate_hz` itself but its leading modes (`fitrec.targets.modes`).
     rate_test_hz : (condition, time, unit) float64 or None
         Smoothed PSTH of the test trials; None when there are none, as when the source holds rates only.
+    segment_start_s : (condition,) float64 or None
+        Of a continuous fit: where each segment begins in the recording. The segments follow one another without a gap; each is a
+        condition with one trial. `rate_hz` is NaN in those that are held out, `rate_test_hz` in the others, and both are where a
+        unit was not recorded.
+    inputs : pandas.DataFrame
+        Units that drive the network of a continuous fit, as in `units`; they have no targets.
+    input_hz : (condition, time, input) float64 or None
+        Their rates, smoothed over the whole recording.
     drive : (condition, time, unit) float64 or None
         Total synaptic drive (threshold units) at which an isolated neuron with white noise fires at `rate_hz`; see
         `fitrec.targets.drive`.
@@ -62,6 +70,9 @@ class Targets:
     trial_condition: NDArray[np.int32] | None = array("trial", default=None)
     trial_is_test: NDArray[np.bool_] | None = array("trial", default=None)
     trial_id: NDArray[np.int64] | None = array("trial", default=None)
+    segment_start_s: NDArray[np.float64] | None = array("condition", units="s", default=None)
+    inputs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    input_hz: NDArray[np.float64] | None = array("condition", "time", "input", units="Hz", default=None)
     drive: NDArray[np.float64] | None = array("condition", "time", "unit", units="threshold", default=None)
     smoothing: dict[str, Any] = field(default_factory=lambda: {"kernel": "none", "width_s": 0.0})
     recording_name: str = ""
@@ -70,6 +81,11 @@ class Targets:
     def wanted_hz(self) -> NDArray[np.float64]:
         """The rates to be fitted: `target_hz`, or else `rate_hz`."""
         return self.rate_hz if self.target_hz is None else self.target_hz
+
+    @property
+    def is_continuous(self) -> bool:
+        """Whether conditions are segments of time."""
+        return self.segment_start_s is not None
 
     @property
     def n_units(self) -> int:

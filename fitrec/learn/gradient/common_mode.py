@@ -28,14 +28,15 @@ class CommonMode:
     ----------
     share : float
     ff_hz : (condition, 1, ff) float64
-        Mean rates of feed-forward inputs.
+        Mean rates of feed-forward inputs; a first axis of 1 where conditions share their weights.
 
     """
 
     def __init__(self, network: Network, share: float) -> None:
         self.share, self._n_exc = share, network.n_plastic_exc
         self._pre_hz = network.untrained_rate_hz[network.plastic_pre].astype(np.float64)
-        self.ff_hz = network.ff_rate_hz.mean(axis=1, dtype=np.float64)[:, None, :]
+        ff_hz = network.ff_rate_hz.mean(axis=1, dtype=np.float64)[:, None, :]
+        self.ff_hz = ff_hz.mean(axis=0, keepdims=True) if network.shared_feed_forward else ff_hz
 
     def __call__(self, plastic: Gradients, feed_forward: Gradients) -> tuple[Gradients, Gradients]:
         """Change gradients by plastic (trained, input) and by feed-forward weights (condition, trained, ff)."""

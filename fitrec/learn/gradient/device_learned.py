@@ -31,11 +31,11 @@ class DeviceLearnedWeights(LearnedWeights):
 
     def flat(self, condition: int) -> Any:
         """Return the weights that a condition's trials run with, on the device."""
-        return self._learned.flat(condition)
+        return self._learned.flat(self._set_of(condition))
 
     def add(self, condition: int, gradient: Any, by_parameter: NDArray[Any]) -> None:
         """Add gradients of a condition for the next step: by the synapses (`flat`), on the device, and by (parameter, neuron)."""
-        self._learned.add(condition, gradient)
+        self._learned.add(self._set_of(condition), gradient)
         self._by_parameter += by_parameter
 
     def not_finite(self) -> tuple[int, int] | None:

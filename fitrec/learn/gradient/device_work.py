@@ -10,6 +10,7 @@ from fitrec.kernels.cuda.device import Device
 from fitrec.kernels.cuda.model import Wiring
 from fitrec.kernels.cuda.model_gradient import add_trials
 from fitrec.learn.gradient.device_rules import DeviceGradient, by_parameters, device_rule, device_signals
+from fitrec.learn.gradient.host_work import Asked, Gradient
 from fitrec.learn.gradient.rules import Rule, Signals
 from fitrec.learn.gradient.windows import Windows
 from fitrec.simulate.device_network import DeviceTrials
@@ -29,6 +30,8 @@ class DeviceWork:
 
     """
 
+    together = 1
+
     def __init__(self, device: Device, trials: ModelTrials, rule: Rule, windows: Windows, bin_steps: int) -> None:
         self._device, self._trials = device, DeviceModelTrials(device, trials)
         self._bin_steps, self._length = bin_steps, windows.steps
@@ -36,32 +39,41 @@ class DeviceWork:
         cut = windows.steps < trials.network.window_steps
         self._overlap = windows.overlap and self._rule.goes_back and cut
 
-    def starts(self, flat: Any, condition: int, trials: range) -> list[DeviceStart]:
+    def starts(self, asked: Sequence[Asked]) -> list[list[DeviceStart]]:
         """Run trials up to their windows, in batches."""
-        tapes, wiring = 1 + self._overlap, self._trials.network.wired(flat)
-        batches = self._trials.batches(trials, self._rule.trial_bytes(self._length), self._length, tapes=tapes)
-        return [self._trials.start(wiring, condition, some) for some in batches]
+        return [self._starts(some) for some in asked]
 
-    def count(self, flat: Any, starts: Sequence[DeviceStart]) -> NDArray[np.int64]:
-        """(bin, neuron): spikes of the trials, summed."""
-        net, wiring, counts = self._trials.network, self._trials.network.wired(flat), self._new_counts()
+    def count(self, asked: Sequence[Asked], starts: Sequence[list[DeviceStart]]) -> list[NDArray[np.int64]]:
+        """(bin, neuron) for each condition: spikes of its trials, summed."""
+        return [self._count(some, own) for some, own in zip(asked, starts, strict=True)]
+
+    def gradient(
+        self, asked: Sequence[Asked], starts: Sequence[list[DeviceStart]], signals: Sequence[NDArray[np.float32]]
+    ) -> list[Gradient]:
+        """Gradients of each condition."""
+        return [self._gradient(*one) for one in zip(asked, starts, signals, strict=True)]
+
+    def _starts(self, asked: Asked) -> list[DeviceStart]:
+        tapes, wiring = 1 + self._overlap, self._trials.network.wired(asked.flat)
+        batches = self._trials.batches(asked.trials, self._rule.trial_bytes(self._length), self._length, tapes=tapes)
+        return [self._trials.start(wiring, asked.condition, some) for some in batches]
+
+    def _count(self, asked: Asked, starts: Sequence[DeviceStart]) -> NDArray[np.int64]:
+        net, wiring, counts = self._trials.network, self._trials.network.wired(asked.flat), self._new_counts()
         for start in starts:
             net.kernels.count(self._trials.window(wiring, start, start.begin()).record, self._bin_steps, counts)
         return self._device.to_host(counts)
 
-    def gradient(
-        self, flat: Any, starts: Sequence[DeviceStart], signal: NDArray[np.float32]
-    ) -> tuple[Any, NDArray[np.float64], NDArray[np.int64]]:
-        """Gradients by the synapses, on the device, and by (parameter, neuron), and spikes: summed in the order of trials."""
-        wiring, counts = self._trials.network.wired(flat), self._new_counts()
-        total = self._device.xp.zeros(len(flat), np.float32)
+    def _gradient(self, asked: Asked, starts: Sequence[DeviceStart], signal: NDArray[np.float32]) -> Gradient:
+        wiring, counts = self._trials.network.wired(asked.flat), self._new_counts()
+        total = self._device.xp.zeros(len(asked.flat), np.float32)
         parameters = np.zeros(self._on_cpu.new_gradient().parameters.shape)
         for start in starts:
             part = self._of_batch(wiring, start, signal, counts)
             add_trials(self._trials.network.kernels, part.plastic, total)
             for of_trial in by_parameters(self._trials.network, part):
                 parameters += of_trial
-        return total, parameters, self._device.to_host(counts)
+        return Gradient(total, parameters, self._device.to_host(counts))
 
     def _of_batch(self, wiring: Wiring, start: DeviceStart, signal: NDArray[np.float32], counts: Any) -> DeviceGradient:
         """Gradients of a batch, as `windows.TrialGradient` goes through the windows."""

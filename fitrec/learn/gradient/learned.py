@@ -27,13 +27,13 @@ class LearnedWeights:
 
     def __init__(self, problem: Problem, trials: ModelTrials, options: "FitOptions") -> None:
         network, o, self._trials = problem.simulator.network, options, trials
-        n_conditions, _, n_trained = problem.rate_hz.shape
-        self._n_exc, n_ff = network.n_plastic_exc, network.n_feed_forward
-        self._shape = (n_conditions, n_trained, n_ff)
+        self._shape = network.feed_forward_shape
+        n_sets, n_trained, n_ff = self._shape
+        self._n_exc = network.n_plastic_exc
         n_inh = network.plastic_pre.shape[1] - self._n_exc
         self._exc = network.plastic_weight[:, : self._n_exc].flatten()
         self._inh = network.plastic_weight[:, self._n_exc :].flatten()
-        self._feed_forward = np.zeros(n_conditions * n_trained * n_ff, np.float32)
+        self._feed_forward = np.zeros(n_sets * n_trained * n_ff, np.float32)
         plastic_scale, ff_scale = weight_scales(network)
         limits = Limits(dale=o.dale, w_min=o.bounds[0], w_max=o.bounds[1])
         neuron = network.trained
@@ -43,7 +43,7 @@ class LearnedWeights:
             Parameter(
                 FF,
                 self._feed_forward,
-                neuron=np.tile(np.repeat(neuron, n_ff), n_conditions),
+                neuron=np.tile(np.repeat(neuron, n_ff), n_sets),
                 frozen="feed_forward" in o.frozen or n_ff == 0,
                 rate=ff_scale,
             ),
@@ -80,7 +80,7 @@ class LearnedWeights:
         """Add gradients of a condition for the next step: by the synapses (`flat`), and by (parameter, neuron)."""
         by_plastic, by_ff = self._trials.unflatten(gradient)
         self._by_plastic += by_plastic
-        self._by_ff[condition] += by_ff
+        self._by_ff[self._set_of(condition)] += by_ff
         self._by_parameter += by_parameter
 
     def step(self, loop: int) -> None:
@@ -117,10 +117,14 @@ class LearnedWeights:
         }
 
     def _forget_gradients(self) -> None:
-        n_conditions, n_trained, n_ff = self._shape
+        n_trained = self._shape[1]
         self._by_plastic = np.zeros((n_trained, (len(self._exc) + len(self._inh)) // n_trained))
-        self._by_ff = np.zeros((n_conditions, n_trained, n_ff))
+        self._by_ff = np.zeros(self._shape)
         self._by_parameter = np.zeros((len(self._neurons.parameters), self._trials.network.n_neurons))
+
+    def _set_of(self, condition: int) -> int:
+        """Return which set of feed-forward weights a condition has."""
+        return 0 if self._trials.network.shared_feed_forward else condition
 
     def _joined(self) -> Weights:
         n_trained = self._shape[1]

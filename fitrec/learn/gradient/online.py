@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from fitrec.learn.gradient.device_learned import DeviceLearnedWeights
 from fitrec.learn.gradient.fit import FitOptions, causal_filter
 from fitrec.learn.gradient.learned import LearnedWeights
+from fitrec.learn.gradient.minibatch import drawn_conditions
 from fitrec.learn.gradient.online_work import DeviceOnline, HostOnline, OnlineWork
 from fitrec.learn.gradient.rules import DRtrl
 from fitrec.learn.rule import Arrays, LoopResult, Problem
@@ -52,10 +53,11 @@ class OnlineFit:
         return self._weights.current
 
     def loop(self, index: int) -> LoopResult:
-        """Run loop `index`: one trial per condition, learning on the way."""
+        """Run loop `index`: one trial of each of its conditions, learning on the way."""
         network = self._problem.simulator.network
         rates = []
-        for condition in range(network.n_conditions):
+        drawn = drawn_conditions(self._problem.fitted, self._options.conditions_per_loop, network.seed, index)
+        for condition in drawn.tolist():
             counts = self._trial(condition, index)
             rate = counts.sum(axis=0) / (len(counts) * self._problem.bin_s)
             rates.append((float(rate[: network.n_exc].mean()), float(rate[network.n_exc :].mean())))

@@ -78,6 +78,13 @@ def test_conditions_with_missing_trials(tmp_path: Path) -> None:
     assert recording.units["unit_id"].tolist() == ["u1", "u2"]
 
 
+def test_counts_that_were_not_cut_into_trials(tmp_path: Path) -> None:
+    counts = np.arange(60, dtype=np.uint8).reshape(3, 20)
+    recording = load(npz(tmp_path, spikes=counts), axes=["unit", "time"], bin_size_s=0.1)
+    np.testing.assert_array_equal(recording.counts, counts.T[None])
+    assert len(recording.trials) == 1
+
+
 def test_columns(tmp_path: Path) -> None:
     path = npz(
         tmp_path, x=COUNTS, area=np.array([b"V1", b"", b"LM"]), depth=[[1.0], [2.0], [3.0]], choice=[1, -1, 1, -1], ids=[5, 9, 2]

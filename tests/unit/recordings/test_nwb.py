@@ -4,9 +4,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fitrec.errors import RecordingError
+from fitrec.errors import RecordingError, TargetsError
 from fitrec.recordings.nwb import read_nwb
 from fitrec.recordings.recording import Recording
+from fitrec.recordings.select import select_units
+from fitrec.targets.build import TargetOptions, build_targets
 
 SPIKES = [[0.5, 1.25, 12.0], [2.0], [0.1, 0.1, 7.5]]
 
@@ -82,6 +84,15 @@ def test_ragged_columns_are_left_out(write_nwb: Any) -> None:
     assert list(recording.units) == ["unit_id", "area"]
 
 
-def test_trials_must_make_sense(write_nwb: Any) -> None:
-    with pytest.raises(RecordingError, match="no trial table 'trials'; it has none at all"):
-        read(write_nwb(SPIKES, n_trials=0))
+def test_trials_must_be_there_when_asked_for(write_nwb: Any) -> None:
+    with pytest.raises(RecordingError, match="no trial table 'cues'; it has none at all"):
+        read(write_nwb(SPIKES, n_trials=0), trials="cues")
+
+
+def test_a_file_without_trials_is_all_time(write_nwb: Any) -> None:
+    recording = read(write_nwb(SPIKES, n_trials=0))
+    assert list(recording.trials) == ["start_time", "stop_time"]
+    assert len(recording.trials) == 0
+    assert select_units(recording).n_units == 3
+    with pytest.raises(TargetsError, match=r"no trials; .* fit time itself \(targets.continuous\)"):
+        build_targets(recording, TargetOptions(window_s=(0, 1), bin_size_s=0.1))

@@ -152,8 +152,8 @@ def test_errors_come_from_the_loops_before() -> None:
     seen: list[Any] = []
     signal = fit._signal
     fit._signal = lambda mean, condition: seen.append(mean) or signal(mean, condition)  # type: ignore[method-assign, func-returns-value]
-    tasks = [fit._task(0, index, fit._work) for index in range(3)]
-    trials = [fit._work.count(task.flat, task.starts) / 3 for task in tasks]
+    begun = [fit._begin([0], index, fit._work)[:2] for index in range(3)]
+    trials = [fit._work.count(asked, starts)[0] / 3 for asked, starts in begun]
     seen.clear()
     for index in range(4):
         fit.loop(index)
@@ -195,8 +195,8 @@ def test_short_memory_cuts_trials_the_same_for_any_number_of_threads(caplog: pyt
 def gradients(**changes: Any) -> Any:
     """Gradient of one loop, before any update."""
     fit: GradientFit = start(**{"trials": 2, **changes})
-    tasks = [fit._task(condition, 0, fit._work) for condition in range(2)]
-    return np.concatenate([fit._work.gradient(t.flat, t.starts, t.signal)[0] for t in tasks]).astype(np.float64)
+    asked, starts, signals, _ = fit._begin([0, 1], 0, fit._work)
+    return np.concatenate([found.synapses for found in fit._work.gradient(asked, starts, signals)]).astype(np.float64)
 
 
 @pytest.mark.parametrize("surrogate", [{"height": 0.3, "width": 1.0}, {"kind": "arctan", "height": 1.0, "width": 0.2}])
@@ -287,8 +287,8 @@ def test_parameters_of_neurons_are_learned_within_bounds_and_evaluated() -> None
     def counts(weights: Any) -> Any:
         return problem.simulator.map_trials(lambda r: r.counts, weights, 0, [2800], chunk_steps=problem.bin_steps, threads=1)[0]
 
-    task = rule._task(0, 100, rule._work)
-    np.testing.assert_array_equal(counts(rule.weights), rule._work.count(task.flat, task.starts[:1]))
+    (asked,), ((first, *_),), *_ = rule._begin([0], 100, rule._work)
+    np.testing.assert_array_equal(counts(rule.weights), rule._work.count([asked._replace(trials=range(1))], [[first]])[0])
     assert (counts(rule.weights) != counts(replace(rule.weights, parameters=None, parameter_names=None))).any()
 
 
