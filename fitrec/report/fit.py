@@ -48,6 +48,11 @@ class Fit:
         return self.targets.rate_test_hz is not None
 
     @property
+    def is_continuous(self) -> bool:
+        """Whether time was fitted, in segments, instead of conditions."""
+        return self.targets.is_continuous
+
+    @property
     def score(self) -> NDArray[np.float64]:
         """(unit,) correlation that the page is about: with the test trials where there are any, of the configured kind."""
         suffix = "" if self.detail["correlation"] == "concatenated" else "_per_condition"
@@ -55,7 +60,12 @@ class Fit:
 
     @property
     def limit(self) -> NDArray[np.float64]:
-        """(unit,) ceiling that belongs to `score`: from the test trials, or else that of a Poisson network."""
+        """(unit,) what belongs beside `score`: the ceiling from the test trials, or else that of a Poisson network.
+
+        Of a continuous fit, which has no ceiling, the linear regression on the input units.
+        """
+        if self.is_continuous:
+            return self.column("r_linear") if self.has_test else np.full(len(self.metrics), np.nan)
         return self.column("ceiling_r" if self.has_test else "poisson_ceiling_r")
 
     def column(self, name: str) -> NDArray[np.float64]:

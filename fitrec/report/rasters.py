@@ -20,20 +20,21 @@ def rasters(fit: Fit) -> list[Group]:
     if goal.counts is None or goal.trial_condition is None or goal.trial_is_test is None:
         return []
     window = (float(goal.bin_edges_s[0]), float(goal.bin_edges_s[-1]))
-    with_neuron = np.flatnonzero(np.isfinite(activity.psth_hz).all(axis=(0, 1)))
+    with_neuron = np.flatnonzero(np.isfinite(activity.psth_hz).any(axis=(0, 1)))
     units = with_neuron[spread(len(with_neuron), _UNITS)]
-    units = units[np.argsort(goal.rate_hz[:, :, units].mean(axis=0).argmax(axis=0), kind="stable")]
+    units = units[np.argsort(_order(fit)[units], kind="stable")]
     row_of = np.full(goal.n_units, -1)
     row_of[units] = np.arange(len(units))
     groups = []
-    for c in spread(len(goal.condition_names), _CONDITIONS):
+    tested = np.unique(goal.trial_condition[goal.trial_is_test])
+    for c in tested[spread(len(tested), _CONDITIONS)] if len(tested) else []:
         trials = np.flatnonzero((goal.trial_condition == c) & goal.trial_is_test)
         if not len(trials):
             continue
         time, unit = _recorded_spikes(fit, int(trials[0]))
         model = (activity.raster_condition == c) & (activity.raster_trial == 0)
         series = (
-            ("recorded", "Recorded", time, unit, "the first test trial"),
+            ("recorded", "Recorded", time, unit, "recorded" if fit.is_continuous else "the first test trial"),
             ("model", "Network", activity.raster_time_s[model], activity.raster_unit[model], "one simulated trial"),
         )
         panels = []
@@ -52,13 +53,21 @@ def rasters(fit: Fit) -> list[Group]:
                 height_px=260,
             )
             panels.append(Panel(svg, title, f"{trial}, {int(kept.sum()):,} spikes"))
-        groups.append(Group(f"Condition {goal.condition_names[c]}", "", panels))
+        groups.append(Group(f"{'Segment from' if fit.is_continuous else 'Condition'} {goal.condition_names[c]}", "", panels))
+    if fit.is_continuous:  # no segment comes twice
+        return groups
     scored = np.flatnonzero(np.isfinite(fit.score))
     if len(scored):
         ranked = scored[np.argsort(-fit.score[scored], kind="stable")]
         for word, chosen in (("best", ranked[0]), ("median", ranked[len(ranked) // 2])):
             groups.append(_unit_rasters(fit, int(chosen), word, window))
     return groups
+
+
+def _order(fit: Fit) -> NDArray[Any]:
+    """Return what units (unit,) are ordered by: the time of the recorded peak, or the mean rate in a continuous fit."""
+    rate_hz = fit.targets.rate_hz
+    return np.asarray(-np.nanmean(rate_hz, axis=(0, 1)) if fit.is_continuous else rate_hz.mean(axis=0).argmax(axis=0))
 
 
 def _unit_rasters(fit: Fit, unit: int, word: str, window: tuple[float, float]) -> Group:

@@ -6,11 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.evaluate.psth import correlate
+from fitrec.report import held_out_time
 from fitrec.report.figures.distributions import overlaid, weights
 from fitrec.report.figures.psth import psth_panel
 from fitrec.report.figures.quality import against_ceiling, by_area, ladder
 from fitrec.report.figures.training import correlation_curve, rate_curve
 from fitrec.report.fit import Fit
+from fitrec.report.held_out_time import R_LABEL
 from fitrec.report.panel import CONDITIONS_SHOWN, Group, Panel, spread
 from fitrec.report.svg import place
 
@@ -19,6 +21,10 @@ _AREAS_SHOWN = 16
 
 def quality(fit: Fit) -> list[Panel]:
     """Distributions of the scores, each unit against its ceiling, and the areas."""
+    return [*(held_out_time.quality(fit) if fit.is_continuous else _psth_quality(fit)), *_areas(fit)]
+
+
+def _psth_quality(fit: Fit) -> list[Panel]:
     rows = [
         ("network, test trials", fit.score, "model"),
         ("ceiling, noise-free model", fit.column("ceiling_r"), "ceiling"),
@@ -57,19 +63,27 @@ def quality(fit: Fit) -> list[Panel]:
             ),
         )
     )  # fmt: skip
+    return panels
+
+
+def _areas(fit: Fit) -> list[Panel]:
     names, n = np.unique(fit.areas[np.isfinite(fit.score)], return_counts=True)
     if len(names) > 1:
         order = [str(area) for area in names[np.argsort(-n, kind="stable")][:_AREAS_SHOWN]]
         rest = f" The {_AREAS_SHOWN} areas with the most units are shown, of {len(names)}." if len(names) > _AREAS_SHOWN else ""
         counts = ", ".join(f"{area or 'unknown'} {int(k)}" for area, k in zip(names, n, strict=True) if area in order)
-        panels.append(
+        beside = "regression" if fit.is_continuous else "ceiling"
+        alt = f"Correlation by brain area. Units: {counts}."
+        return [
             Panel(
-                by_area("by-area", fit.areas, fit.score, fit.limit, order, f"Correlation by brain area. Units: {counts}."),
+                by_area("by-area", fit.areas, fit.score, fit.limit, order, alt, R_LABEL)
+                if fit.is_continuous
+                else by_area("by-area", fit.areas, fit.score, fit.limit, order, alt),
                 "By area",
-                f"One dot per unit, the network's median in orange, the median ceiling in grey. Units: {counts}.{rest}",
+                f"One dot per unit, the network's median in orange, the median {beside} in grey. Units: {counts}.{rest}",
             )
-        )
-    return panels
+        ]
+    return []
 
 
 def gallery(fit: Fit) -> list[Group]:
@@ -81,6 +95,8 @@ def gallery(fit: Fit) -> list[Group]:
         return []
     middle = max(k, (len(ranked) - k) // 2)
     parts = [("Best", ranked[:k]), ("Median", ranked[middle : middle + k]), ("Worst", ranked[max(2 * k, len(ranked) - k) :])]
+    if fit.is_continuous:
+        return held_out_time.gallery(fit, parts)
     return [Group(title, "", [_psth(fit, int(unit)) for unit in units]) for title, units in parts if len(units)]
 
 
@@ -136,7 +152,7 @@ def spiking(fit: Fit) -> list[Panel]:
     for key, title, recorded, model, label, log, reference, note in pairs:
         values = [m[c].to_numpy(np.float64)[with_neuron] for c in (recorded, model)]
         series = [(v, role) for v, role in zip(values, ("recorded", "model"), strict=True) if np.isfinite(v).any()]
-        if series:
+        if series and (len(series) == 2 or not fit.is_continuous):
             alt = f"{title}: median recorded {_median(values[0])}, model {_median(values[1])}."
             panels.append(
                 Panel(overlaid(key, series, label, alt, log=log, reference=reference), title, f"{note} {_medians(*values)}")
@@ -187,7 +203,9 @@ def training(fit: Fit) -> list[Panel]:
 
 
 def condition_scores(fit: Fit) -> list[tuple[str, str]]:
-    """Median correlation within each condition."""
+    """Median correlation within each condition; of the segments of a continuous fit none."""
+    if fit.is_continuous:
+        return []
     goal = fit.targets
     against = goal.rate_test_hz if goal.rate_test_hz is not None else goal.rate_hz
     with np.errstate(all="ignore"):

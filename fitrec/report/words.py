@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fitrec.report import held_out_time
 from fitrec.report.fit import Fit
 from fitrec.report.svg import place
 
@@ -22,6 +23,8 @@ class KeyFigure:
 
 def subject(fit: Fit) -> str:
     """Say what was fitted, and with what."""
+    if fit.is_continuous:
+        return held_out_time.subject(fit)
     s = fit.summary
     conditions = fit.detail["conditions"]
     of = (
@@ -41,6 +44,8 @@ def verdict(fit: Fit) -> str:
     median, limit = _median(fit.score), _median(fit.limit)
     if median is None:
         return f"No unit has a correlation, so there is nothing to judge the fit by.{_without_score(fit)}"
+    if fit.is_continuous:
+        return held_out_time.verdict(fit) + _without_score(fit)
     if not fit.has_test:
         return (
             f"In the median unit the network's PSTH correlates with the recorded one by {place(median)}, estimated from {trials} "
@@ -74,6 +79,30 @@ def _without_score(fit: Fit) -> str:
 
 def key_figures(fit: Fit) -> list[KeyFigure]:
     """Build the headline: score, share of the ceiling, training time, rates."""
+    s = fit.summary
+    figures = [KeyFigure(*parts) for parts in held_out_time.key_figures(fit)] if fit.is_continuous else _psth_figures(fit)
+    seconds = s["train_seconds"]
+    memory = f", {s['peak_memory_mb']:,.0f} MB" if s["peak_memory_mb"] else ""
+    figures.append(
+        KeyFigure(
+            "\N{EN DASH}" if seconds is None else duration(seconds),
+            "training time",
+            f"{_count(s['loops'] or 0, 'loop')} on {s['device'] or 'an unknown device'}{memory}",
+        )
+    )
+    rates = s["rate_hz"]
+    figures.append(
+        KeyFigure(
+            f"{place(rates['E'], 1)} / {place(rates['I'], 1)} Hz",
+            "mean rate of E / I neurons",
+            f"recorded units {place(rates['recorded'], 1)} Hz",
+        )
+    )
+    return figures
+
+
+def _psth_figures(fit: Fit) -> list[KeyFigure]:
+    """Score and share of the ceiling of PSTHs."""
     s, d = fit.summary, fit.detail
     baselines = s["baselines"]
     against = "held-out trials" if fit.has_test else "the fitted PSTHs"
@@ -96,23 +125,6 @@ def key_figures(fit: Fit) -> list[KeyFigure]:
         figures.append(
             KeyFigure(f"{s['n_trained']:,}", "trained neurons", f"of {s['n_neurons']:,}, one for each of as many recorded units")
         )
-    seconds = s["train_seconds"]
-    memory = f", {s['peak_memory_mb']:,.0f} MB" if s["peak_memory_mb"] else ""
-    figures.append(
-        KeyFigure(
-            "\N{EN DASH}" if seconds is None else duration(seconds),
-            "training time",
-            f"{_count(s['loops'] or 0, 'loop')} on {s['device'] or 'an unknown device'}{memory}",
-        )
-    )
-    rates = s["rate_hz"]
-    figures.append(
-        KeyFigure(
-            f"{place(rates['E'], 1)} / {place(rates['I'], 1)} Hz",
-            "mean rate of E / I neurons",
-            f"recorded units {place(rates['recorded'], 1)} Hz",
-        )
-    )
     return figures
 
 
@@ -129,8 +141,9 @@ def score_rows(fit: Fit) -> list[dict[str, str]]:
         ("baseline", "Baseline: the untrained network", "r_untrained", None),
         ("baseline", "Baseline: each unit's mean rate", None, "r2_baseline_mean_rate"),
     ]
+    with_bits = held_out_time.score_rows(fit) if fit.is_continuous else [(*row, None) for row in wanted]
     rows = []
-    for role, label, r, r2 in wanted:
+    for role, label, r, r2, bits in with_bits:
         r_values = fit.column(r) if r else np.full(len(fit.metrics), np.nan)
         r2_values = fit.column(r2) if r2 else np.full(len(fit.metrics), np.nan)
         counted = r_values if r else r2_values
@@ -143,6 +156,7 @@ def score_rows(fit: Fit) -> list[dict[str, str]]:
                     "median": place(_median(r_values)),
                     "mean": place(mean),
                     "r2": place(_median(r2_values)),
+                    "bits": place(_median(fit.column(bits)), 3) if bits else "\N{EN DASH}",
                     "n": f"{np.isfinite(counted).sum():,}",
                 }
             )

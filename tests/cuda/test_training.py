@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fitrec.config.network import NetworkConfig
 from fitrec.config.train import TrainConfig
 from fitrec.evaluate.simulated import simulate
 from fitrec.kernels.cuda import lif, model
@@ -16,6 +17,7 @@ from fitrec.stages.build import build_network
 from fitrec.stages.train import make_training
 from fitrec.targets.targets import Targets
 from tests.small_network import fields_of, random_weights, with_model
+from tests.tiny_continuous import NETWORK, make_targets
 from tests.tiny_fit import tiny_config, tiny_network, tiny_targets
 
 ONE = {"loops": 1, "trials": 2, "evaluate_every": 2}
@@ -66,6 +68,24 @@ def test_training_equals_the_cpu(config: dict[str, Any], one_device: Any, monkey
         assert np.any(values)
         np.testing.assert_array_equal(getattr(found.best, name), values)
     assert curve(found) == curve(expected)
+
+
+def test_continuous_fits_equal_the_cpu(one_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments take turns, and share their feed-forward weights."""
+    small_blocks(monkeypatch)
+    targets = make_targets({"segment_s": 0.1, "stop_s": 1.0})
+    settings = NetworkConfig.model_validate({**NETWORK, "settle_ms": 20.0})
+    network = build_network(targets, settings, seed=3, threads=1)
+    section = TrainConfig.model_validate(
+        {"rule": "local-adjoint", "validation_trials": 2, "gradient": {**ONE, "loops": 2, "conditions_per_loop": 2}}
+    )
+    trainings = [make_training(network, targets, section, 1, device=device) for device in (None, one_device)]
+    expected, found = (training.run(lambda training, row: None) for training in trainings)
+    assert expected.feed_forward.shape == (1, 5, 4)
+    assert expected.feed_forward.any()
+    np.testing.assert_array_equal(found.feed_forward, expected.feed_forward)
+    np.testing.assert_array_equal(found.plastic, expected.plastic)
+    assert curve(trainings[1]) == curve(trainings[0])
 
 
 def rls_loops(device: Any, state: Any, loops: range) -> Any:

@@ -11,7 +11,7 @@ _MAX_POINTS = 3000
 
 
 @styled
-def ladder(name: str, rows: list[tuple[str, NDArray[Any], str]], alt: str) -> str:
+def ladder(name: str, rows: list[tuple[str, NDArray[Any], str]], alt: str, x_label: str = "correlation of PSTHs, r") -> str:
     """Distribution of a correlation over units, one row per measure: median (dot), quartiles (bar), 5th to 95th percentile.
 
     Parameters
@@ -20,6 +20,7 @@ def ladder(name: str, rows: list[tuple[str, NDArray[Any], str]], alt: str) -> st
         As in `fitrec.report.svg.to_svg`.
     rows : list of (label, (unit,) values, role)
         From top to bottom; NaN values are left out.
+    x_label : str
 
     """
     figure, ax = axes(330, 40 + 46 * len(rows))
@@ -40,7 +41,7 @@ def ladder(name: str, rows: list[tuple[str, NDArray[Any], str]], alt: str) -> st
     ax.spines["left"].set_visible(False)
     ax.grid(axis="x", color=ROLES["rule"], linewidth=0.6)
     ax.set_axisbelow(True)
-    ax.set_xlabel("correlation of PSTHs, r")
+    ax.set_xlabel(x_label)
     return to_svg(figure, name, alt)
 
 
@@ -81,7 +82,8 @@ def against_ceiling(
         **style,
     )
     ax.plot(ceiling[full], r[full], markerfacecolor=ROLES["model"], markeredgewidth=0, alpha=0.7, **style)
-    ax.set_xlim(0, 1.02)  # a ceiling is the root of a reliability
+    # A ceiling, the root of a reliability, is never negative; a regression may be.
+    ax.set_xlim(float(np.floor(5 * min(0.0, ceiling[shown].min(initial=0.0))) / 5), 1.02)
     ax.set_ylim(low, 1.02)
     ax.set_xlabel(x_label)
     ax.set_ylabel(y_label)
@@ -89,7 +91,15 @@ def against_ceiling(
 
 
 @styled
-def by_area(name: str, areas: NDArray[Any], r: NDArray[Any], ceiling: NDArray[Any], order: list[str], alt: str) -> str:
+def by_area(
+    name: str,
+    areas: NDArray[Any],
+    r: NDArray[Any],
+    ceiling: NDArray[Any],
+    order: list[str],
+    alt: str,
+    x_label: str = "correlation of PSTHs, r",
+) -> str:
     """Units of each area on one row: their correlations, the median, and the median ceiling.
 
     Parameters
@@ -102,6 +112,7 @@ def by_area(name: str, areas: NDArray[Any], r: NDArray[Any], ceiling: NDArray[An
         Correlations; NaN values are left out.
     order : list of str
         Areas to show, from top to bottom.
+    x_label : str
 
     """
     figure, ax = axes(330, 46 + 34 * len(order))
@@ -133,5 +144,5 @@ def by_area(name: str, areas: NDArray[Any], r: NDArray[Any], ceiling: NDArray[An
     ax.set_xlim(max(-1.0, np.floor(low * 5) / 5), 1.02)
     ax.grid(axis="x", color=ROLES["rule"], linewidth=0.6)
     ax.set_axisbelow(True)
-    ax.set_xlabel("correlation of PSTHs, r")
+    ax.set_xlabel(x_label)
     return to_svg(figure, name, alt)
