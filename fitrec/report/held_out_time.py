@@ -39,9 +39,9 @@ def verdict(fit: Fit) -> str:
     return (
         f"Through {seconds:,.0f} s of time that training never saw, the network's rate correlates with the recorded one by "
         f"{place(median)} in the median unit, estimated from {trials} trials with frozen weights; a linear regression on the "
-        f"same input units reaches {place(_median(fit.limit))}. The network is ahead in {better:,} of {units:,} units. Its rates tell "
-        f"{bits} bits per spike (median) beyond the units' mean rates, the regression's {linear_bits}. A recorded rate of a "
-        "single stretch of time is mostly noise, so that no model comes close to 1."
+        f"same input units reaches {place(_median(fit.limit))}. The network is ahead in {better:,} of {units:,} units. Its "
+        f"rates tell {bits} bits per spike (median) beyond the units' mean rates, the regression's {linear_bits}. A recorded "
+        "rate of a single stretch of time is mostly noise, so that no model comes close to 1."
     )
 
 

@@ -178,7 +178,7 @@ def training(fit: Fit) -> list[Panel]:
             Panel(
                 correlation_curve("curve", loop, r, forcing, alt),
                 "Learning curve",
-                "Mean PSTH correlation with the fitted target, as training itself measures it"
+                f"Mean {'' if fit.is_continuous else 'PSTH '}correlation with the fitted target, as training itself measures it"
                 + ("; the grey steps are the teacher forcing." if np.nansum(forcing) > 0 else "."),
             )
         )
