@@ -127,11 +127,11 @@ class Ridge:
         return not_finite(self.weights)
 
     def _averaged(self, solved: Weights, index: int) -> Weights:
-        """Average of the solutions of the closed loops so far, if asked for; else the newest."""
+        """Average of the closed loops' solutions and of the one they began with, if asked for; else the newest."""
         closed = sum(alpha == 0 for alpha in self._forcing[: index + 1])
-        if not self._average or closed < 2:
+        if not self._average or closed < 1:
             return solved
-        share, now = np.float32(1 / closed), self.weights
+        share, now = np.float32(1 / (closed + 1)), self.weights
         return Weights(
             plastic=now.plastic + share * (solved.plastic - now.plastic),
             feed_forward=now.feed_forward + share * (solved.feed_forward - now.feed_forward),
