@@ -39,8 +39,8 @@ class Ridge(Section):
     correction_from: int = Field(4, ge=1, description="First loop (from 1) whose measured rates correct the targets.")
     average_closed_loops: bool = Field(
         False,
-        description="Run each closed loop with the average of the closed loops' solutions so far and the one before them: steadier "
-        "in networks without feed-forward input, whose solutions overshoot.",
+        description="Run each closed loop with the average of the closed loops' solutions so far and the one before them: "
+        "steadier in networks without feed-forward input, whose solutions overshoot.",
     )
     gram: Literal["auto", "shared", "gathered"] = Field(
         "auto",
