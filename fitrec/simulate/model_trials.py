@@ -1,7 +1,6 @@
 """Trials of a Network by the kernels compiled from its neurons' equations."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -13,20 +12,17 @@ from fitrec.kernels.cpu import lif, philox
 from fitrec.kernels.cpu.feed_forward import feed_forward_events
 from fitrec.kernels.cpu.model_state import Events
 from fitrec.networks.network import Network
-from fitrec.networks.neuron_model import described_model
 from fitrec.networks.weights import Weights
 from fitrec.neurons.compile import CompiledModel, compile_model
-from fitrec.neurons.load import library_model, with_parameters
-from fitrec.neurons.model import Model, Surrogate
-from fitrec.neurons.observation import observe_rate
+from fitrec.neurons.model import Surrogate
 from fitrec.neurons.source import suggestion
 from fitrec.simulate.inputs import condition_inputs
 from fitrec.simulate.model_network import ModelNetwork, Recording, Trial
+from fitrec.simulate.network_model import port_numbers, trials_model
 from fitrec.simulate.record import TrialRecord
 from fitrec.simulate.synapses import Synapses, make_synapses
 
 F = np.float32
-_PARAMETERS = ("tau_m", "v_th", "v_reset", "sigma", "t_ref")  # of the library's lif, in the order of `LifNeuron`
 
 
 class _Condition(NamedTuple):
@@ -78,7 +74,7 @@ class ModelTrials:
             model, per_neuron=(*changed, *per_neuron), trainable=trainable, spike_signal=spike_signal
         )
         self._changed, self._names = changed, {p.name for p in model.parameters}
-        self._ports = _port_numbers(network, model)
+        self._ports = port_numbers(network, model)
         self._n_ff = network.n_feed_forward
         self.model_network = ModelNetwork(
             self.compiled,
@@ -300,48 +296,6 @@ class ModelTrials:
         port = np.where(inhibitory, self._ports["plastic_inh"], self._ports["plastic_exc"])
         weight = np.concatenate((net.plastic_weight.reshape(-1), np.zeros(n_trained * self._n_ff, F)))
         return make_synapses(net.n_neurons, self._n_ff, source, neuron, weight, port)
-
-
-def trials_model(
-    network: Network, surrogate: Surrogate | None, observed_ms: float | None
-) -> tuple[Model, dict[str, NDArray[np.float64]]]:
-    """Return `network_model`, with what `ModelTrials` is asked to change."""
-    model, changed = network_model(network)
-    if surrogate is not None:
-        model = replace(model, surrogate=surrogate)
-    return (model if observed_ms is None else observe_rate(model, observed_ms)), changed
-
-
-def network_model(network: Network) -> tuple[Model, dict[str, NDArray[np.float64]]]:
-    """Return the model of a network's neurons, and the parameters that differ between them with their values, (neuron,)."""
-    if network.model is not None:
-        return described_model(network.model, "the network's neuron model"), {}
-    exc, inh = (_lif_values(neuron, network.dt_ms) for neuron in (network.exc_neuron, network.inh_neuron))
-    model = library_model("lif" if network.integration == "euler" else "lif_exact")
-    shared = {"tau_static": network.tau_static_ms, "tau_plastic": network.tau_plastic_ms}
-    counts = (network.n_exc, network.n_inh)
-    changed = {k: np.repeat([exc[k], inh[k]], counts) for k in _PARAMETERS if exc[k] != inh[k]}
-    return with_parameters(model, exc | shared), changed
-
-
-def _lif_values(neuron: Any, dt_ms: float) -> dict[str, float]:
-    values = neuron._asdict()
-    return {
-        "tau_m": values["tau_m_ms"],
-        "v_th": values["threshold"],
-        "v_reset": values["reset"],
-        "sigma": values["sigma"],
-        "t_ref": values["refractory_steps"] * dt_ms,
-    }
-
-
-def _port_numbers(network: Network, model: Model) -> dict[str, int]:
-    names = [p.name for p in model.ports]
-    if network.model is None:
-        kinds = {"static_exc": "static", "static_inh": "static", "plastic_exc": "plastic", "plastic_inh": "plastic"}
-    else:
-        kinds = network.model["ports"]
-    return {kind: names.index(port) for kind, port in kinds.items()}
 
 
 def spike_list(run: Trial) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

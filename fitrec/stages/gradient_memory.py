@@ -9,7 +9,7 @@ from fitrec.learn.memory import Parts
 from fitrec.networks.network import Network
 from fitrec.neurons.blocks import make_blocks
 from fitrec.simulate.device_network import shape_of
-from fitrec.simulate.model_trials import trials_model
+from fitrec.simulate.network_model import trials_model
 from fitrec.stages.train_gradient import derived, windows_of
 
 KINDS: dict[str, Kind] = {

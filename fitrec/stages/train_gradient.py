@@ -27,7 +27,8 @@ from fitrec.neurons.model import SPIKE, Model, Surrogate
 from fitrec.neurons.paths import ports_with_path
 from fitrec.neurons.verify import largest_eigenvalue, stability
 from fitrec.simulate.model_network import ModelNetwork
-from fitrec.simulate.model_trials import ModelTrials, network_model
+from fitrec.simulate.model_trials import ModelTrials
+from fitrec.simulate.network_model import network_model
 from fitrec.simulate.threads import available_threads
 
 logger = logging.getLogger(__name__)
