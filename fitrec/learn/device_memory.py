@@ -93,7 +93,7 @@ def gradient_parts(s: FitSizes, trial: GradientTrial | None) -> Parts:
     if trial is None:
         return {}
     synapses = s.n_trained * (s.n_inputs + s.n_ff)
-    learned = s.n_trained * (s.n_inputs + s.n_conditions * s.n_ff)
+    learned = s.n_trained * (s.n_inputs + s.n_feed_forward_weights)
     return {
         "compiled synapses": 8 * synapses + 12 * s.n_static + 16 * (s.n_neurons + s.n_ff),
         "sum of the trials' gradients": 4 * synapses,
