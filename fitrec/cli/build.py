@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from fitrec.cli import keys, options
-from fitrec.cli.device import resolve_threads
+from fitrec.cli.device import resolve_device, resolve_threads
 from fitrec.cli.stage import Output
 from fitrec.config.fits import Fit
 from fitrec.config.hashing import config_hash
@@ -25,15 +25,30 @@ EXAMPLES
 @keys.of_fit(NetworkConfig, "network")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of wiring, noise and initial states.  [default: 1]")
 @options.threads
+@options.device
 def command(
-    targets: Path, output: Output, fit: Fit | None, section: NetworkConfig, seed: int | None, threads: int | None
+    targets: Path,
+    output: Output,
+    fit: Fit | None,
+    section: NetworkConfig,
+    seed: int | None,
+    threads: int | None,
+    device: str,
 ) -> None:
     """Build the untrained network for TARGETS (targets.zarr) and write network.zarr."""
     if seed is None:
         seed = fit.seed if fit else 1
-    threads = resolve_threads(threads)
-    if output.ready("build", [targets], section, seed=seed, threads=threads):
+    device, threads = resolve_device(device), resolve_threads(threads)
+    if output.ready("build", [targets], section, seed=seed, device=device, threads=threads):
         from fitrec.stages import build
 
-        config_sha = config_hash(section, seed)
-        build.run(targets, output.path, section, seed=seed, threads=threads, config_hash=config_sha, overwrite=output.overwrite)
+        build.run(
+            targets,
+            output.path,
+            section,
+            seed=seed,
+            threads=threads,
+            device=device,
+            config_hash=config_hash(section, seed),
+            overwrite=output.overwrite,
+        )

@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from fitrec.kernels.cuda.device import Device
+from fitrec.kernels.cuda.lif import new_output
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
 from fitrec.simulate.fi import drive_grid, measure_fi
@@ -35,7 +37,12 @@ def _static_only(network: Network, window_ms: float) -> tuple[Network, Weights]:
 
 
 def untrained_rates(
-    network: Network, *, trials: int = 8, trial_ms: float = 2500.0, threads: int | None = None
+    network: Network,
+    *,
+    trials: int = 8,
+    trial_ms: float = 2500.0,
+    threads: int | None = None,
+    device: Device | None = None,
 ) -> NDArray[np.float32]:
     """Mean rate of each neuron with static synapses only, after the initial transient.
 
@@ -47,7 +54,7 @@ def untrained_rates(
     """
     chunk_ms, skipped = 100.0, 5
     bare, weights = _static_only(network, trial_ms)
-    simulator = Simulator(bare)
+    simulator = Simulator(bare, device)
 
     def spikes(record: TrialRecord) -> NDArray[np.int64]:
         return np.asarray(record.counts[skipped:].sum(axis=0, dtype=np.int64))
@@ -59,7 +66,12 @@ def untrained_rates(
 
 
 def network_fi(
-    network: Network, *, n_sampled: int = 150, duration_ms: float = 3000.0, threads: int | None = None
+    network: Network,
+    *,
+    n_sampled: int = 150,
+    duration_ms: float = 3000.0,
+    threads: int | None = None,
+    device: Device | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """f-I curve of the E neurons under the fluctuations of the untrained network's static current.
 
@@ -73,17 +85,36 @@ def network_fi(
 
     """
     bare, weights = _static_only(network, duration_ms)
-    simulator = Simulator(bare)
-    wiring, state = simulator.wiring(weights, 0), simulator.initial_state(0, 0)
     steps = round(duration_ms / network.dt_ms)
     sampled = np.unique(np.linspace(0, network.n_exc - 1, n_sampled).astype(np.int64))
-    currents = np.zeros((len(sampled), steps), np.float32)
+    simulator, currents = Simulator(bare, device), np.zeros((len(sampled), steps), np.float32)
     if network.n_static:
-        counts, power = np.zeros(network.n_neurons, np.uint16), simulator.trace_power(1)
-        for step in range(steps):
-            simulator.advance(wiring, state, 0, bare.drive, step, 1, trial=0, power=power, counts=counts)
-            currents[:, step] = state.u_static[sampled]
+        record = _static_currents if device is None else _static_currents_on_device
+        record(simulator, weights, sampled, currents)
         currents = currents[:, round(SETTLE_MS / network.dt_ms) :]
         currents -= currents.mean(axis=1, keepdims=True)
     drives = drive_grid(network.threshold, network.reset)
     return drives, measure_fi(simulator.constants, drives, np.ascontiguousarray(currents), network.dt_ms, threads)
+
+
+def _static_currents(simulator: Simulator, weights: Weights, neurons: NDArray[np.int64], out: NDArray[np.float32]) -> None:
+    """Run a trial of as many steps as `out` (neuron, step) has, and record the static currents of these neurons."""
+    wiring, state, power = simulator.wiring(weights, 0), simulator.initial_state(0, 0), simulator.trace_power(1)
+    counts = np.zeros(simulator.network.n_neurons, np.uint16)
+    for step in range(out.shape[1]):
+        simulator.advance(wiring, state, 0, simulator.network.drive, step, 1, trial=0, power=power, counts=counts)
+        out[:, step] = state.u_static[neurons]
+
+
+def _static_currents_on_device(
+    simulator: Simulator, weights: Weights, neurons: NDArray[np.int64], out: NDArray[np.float32]
+) -> None:
+    """Do the same on the simulator's device."""
+    device, n = simulator.device, simulator.network.n_neurons
+    assert device is not None
+    batch = simulator.device_batch(simulator.device_wiring(weights, 0), 0, 1, np.zeros(1, np.int64))
+    nothing, currents, places = new_output(device, 1, 0, n, 0), device.asarray(out), device.asarray(neurons)
+    for step in range(out.shape[1]):
+        batch.advance(step, 1, 1, nothing)
+        currents[:, step] = batch.state.u_static[0, places]
+    out[:] = device.to_host(currents)

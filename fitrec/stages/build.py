@@ -12,6 +12,7 @@ from fitrec import store
 from fitrec.config.network import NetworkConfig
 from fitrec.config.neuron_model import NeuronModelConfig
 from fitrec.errors import NetworkError
+from fitrec.kernels.cuda.device import Device, open_device
 from fitrec.networks.balanced import balanced_drive, balanced_projection
 from fitrec.networks.feed_forward import feed_forward_rates, recorded_rates
 from fitrec.networks.limits import require_lead, whole_steps
@@ -31,13 +32,18 @@ def run(
     *,
     seed: int,
     threads: int | None = None,
+    device: str = "cpu",
     overwrite: bool = False,
     config_hash: str = "",
 ) -> Network:
     """Build a network for the targets, measure it untrained, and store it.
 
+    The network depends neither on the number of threads nor on the device, "cpu" or "cuda:<number>".
+
     Raises
     ------
+    DeviceError
+        If the GPU cannot be used or has too little memory.
     NetworkError
         If the wiring is impossible, or the bins or windows are not whole numbers of time steps.
     StoreError
@@ -45,14 +51,16 @@ def run(
 
     """
     store.require_absent(out, overwrite)
-    network = build_network(store.load(targets, Targets), config, seed=seed, threads=threads)
+    network = build_network(store.load(targets, Targets), config, seed=seed, threads=threads, device=open_device(device))
     attributes = {"config_hash": config_hash, "source_sha256": store.content_sha256(targets)}
     store.save(out, network, attributes, overwrite=overwrite)
     logger.info("untrained network: E %.3f Hz, I %.3f Hz", *network.untrained_mean_hz)
     return network
 
 
-def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads: int | None = None) -> Network:
+def build_network(
+    targets: Targets, config: NetworkConfig, *, seed: int, threads: int | None = None, device: Device | None = None
+) -> Network:
     """Draw the wiring, measure the untrained network, and choose a neuron for each unit to be trained."""
     wiring, neuron, plastic, stimulus = config.balanced, config.neuron, config.plastic, config.stimulus
     n_exc, n_inh, inh = wiring.n_exc, wiring.n_inh, config.neuron_inh
@@ -75,7 +83,7 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
     static = wiring.model_dump(exclude={"drive_exc", "drive_inh", "tau_syn_ms"})
     model = None if config.model is None else neuron_model(config.model, config.dt_ms)
     unit = neuron.tau_m_ms if config.model is None else config.model.weight_unit
-    projection = balanced_projection(**static, tau_m_ms=unit, seed=seed, threads=threads)
+    projection = balanced_projection(**static, tau_m_ms=unit, seed=seed, threads=threads, device=device)
     if model is not None:
         projection = replace(projection, weight=_at_ports(model, "static", projection.weight))
     none = np.zeros(0, np.int32)
@@ -116,9 +124,9 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
         fi_drive=np.zeros(0),
         fi_rate_hz=np.zeros(0),
     )
-    rates = untrained_rates(network, threads=threads)
+    rates = untrained_rates(network, threads=threads, device=device)
     # Gradient rules need no f-I curve, and others no model.
-    fi_drive, fi_rate_hz = network_fi(network, threads=threads) if model is None else (np.zeros(0), np.zeros(0))
+    fi_drive, fi_rate_hz = network_fi(network, threads=threads, device=device) if model is None else (np.zeros(0), np.zeros(0))
 
     units = np.flatnonzero(~targets.units["held_out"].to_numpy(bool)).astype(np.int32)
     candidates = np.arange(n_exc if config.assignment.population == "exc" else n_exc + n_inh, dtype=np.int32)
@@ -136,6 +144,7 @@ def build_network(targets: Targets, config: NetworkConfig, *, seed: int, threads
         seed=seed,
         pool_size=plastic.pool_size,
         threads=threads,
+        device=device,
     )
     weight = np.empty(pre.shape, np.float32)
     weight[:, : plastic.n_exc] = plastic.weight_exc

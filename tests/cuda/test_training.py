@@ -1,6 +1,6 @@
 """A whole training with its trials on the device equals one on the CPU, bit for bit."""
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from fitrec.kernels.cuda import lif, model
 from fitrec.learn.training import Training
 from fitrec.networks.network import Network
 from fitrec.simulate.simulator import Simulator
+from fitrec.simulate.untrained import network_fi, untrained_rates
+from fitrec.stages import build
 from fitrec.stages.build import build_network
 from fitrec.stages.train import make_training
 from fitrec.targets.targets import Targets
@@ -110,6 +112,19 @@ def test_rls_goes_on_where_it_was_on_another_device(one_device: Any, monkeypatch
     assert found.keys() == expected.keys()
     for name, values in expected.items():
         np.testing.assert_array_equal(found[name], values, err_msg=name, strict=True)
+
+
+def test_an_untrained_network_equals_the_cpus(one_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its wiring, rates, f-I curve, and the neurons that are chosen by their rates."""
+    small_blocks(monkeypatch)
+    monkeypatch.setattr(build, "untrained_rates", partial(untrained_rates, trials=2, trial_ms=650.0))
+    monkeypatch.setattr(build, "network_fi", partial(network_fi, duration_ms=320.0))
+    expected, found = (
+        build_network(tiny_targets(), tiny_config(), seed=3, threads=1, device=device) for device in (None, one_device)
+    )
+    assert expected.untrained_rate_hz.max() > 10
+    for name, values in fields_of(expected).items():
+        np.testing.assert_array_equal(fields_of(found)[name], values, err_msg=name)
 
 
 def test_evaluation_equals_the_cpu(one_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
