@@ -27,6 +27,7 @@ def run(
     updates: int,
     every_ms: float,
     rank: int | None,
+    storage: str = "full",
     seed: int = 1,
 ) -> dict[str, Any]:
     """Time the three forms; the figures are those of `fitrec.bench.rls.run`, less those of processors.
@@ -49,8 +50,8 @@ def run(
     times: dict[str, float] = {}
     times["two_pass"], _ = _dense(device, samples, p0, held, fused=False)
     times["one_pass"], one_pass = _dense(device, samples, p0, held, fused=True)
-    times["event_driven"], event_driven = _event_driven(device, samples, p0, held)
-    moved = bytes_moved(neurons, inputs, held, "full", samples.changed)
+    times["event_driven"], event_driven = _event_driven(device, samples, p0, held, storage)
+    moved = bytes_moved(neurons, inputs, held, storage, samples.changed)
     exact = float64(samples, p0)
     return {
         **{f"{form}_ms": 1e3 * seconds for form, seconds in times.items()},
@@ -69,7 +70,7 @@ def run(
         "updates": updates,
         "every_ms": every_ms,
         "rank": held,
-        "storage": "full",
+        "storage": storage,
     }
 
 
@@ -83,9 +84,9 @@ def _dense(device: Device, samples: Samples, p0: NDArray[np.float64], group: int
     return _time(device, samples, step, group), learners.weights
 
 
-def _event_driven(device: Device, samples: Samples, p0: NDArray[np.float64], rank: int) -> Measured:
+def _event_driven(device: Device, samples: Samples, p0: NDArray[np.float64], rank: int, storage: str) -> Measured:
     rule = RuleOptions(1, False, 0, len(p0) // 2)
-    learners = Learners(device, p0, samples.weights, samples.pre, rule, rank)
+    learners = Learners(device, p0, samples.weights, samples.pre, rule, rank, storage)
     learners.begin(len(next(iter(samples))[0]))
     none, nobody = device.xp.zeros(0, np.float32), device.xp.zeros(0, np.int32)
 

@@ -9,7 +9,6 @@ import click
 
 from fitrec.cli import options
 from fitrec.cli.device import resolve_device, resolve_threads
-from fitrec.errors import ConfigError
 
 if TYPE_CHECKING:
     from fitrec.kernels.cuda.device import Device
@@ -72,8 +71,6 @@ def loop(
 ) -> None:
     """Time training loops of RLS: sinusoids or PSTH-like targets for every neuron of a published network."""
     threads, gpu = resolve_threads(threads), _gpu(device)
-    if gpu is not None and p_storage != "full":
-        raise ConfigError(f"--p-storage is {p_storage}, but a GPU keeps P in full only; give --p-storage full or --device cpu.")
     from fitrec.bench.loop import run
 
     figures = run(preset=preset, neurons=neurons, loops=loops, threads=threads, p_storage=p_storage, device=gpu)
@@ -164,8 +161,6 @@ def rls(device: str, threads: int | None, json_file: Path | None, **given: Any) 
 
         _finish("rls", run(threads=threads, **given), json_file, device=None, threads=threads)
         return
-    if given.pop("storage") != "full":
-        raise ConfigError("--storage must be full on a GPU, which keeps P in no other form; give --storage full or --device cpu.")
     from fitrec.bench import rls_device
 
     _finish("rls", rls_device.run(gpu, **given), json_file, device=gpu, threads=threads)

@@ -20,9 +20,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr(module, name, lambda device, value=value: value, raising=False)
 
 
-def test_rls(one_device: Any) -> None:
-    sizes = {"neurons": 3, "inputs": 20, "rate_hz": 8.0, "updates": 24, "every_ms": 10.0, "rank": 8}
-    found, expected = rls_device.run(one_device, **sizes), rls.run(**sizes, storage="full", threads=1)
+@pytest.mark.parametrize("storage", ["full", "int16"])
+def test_rls(storage: str, one_device: Any) -> None:
+    sizes = {"neurons": 3, "inputs": 20, "rate_hz": 8.0, "updates": 24, "every_ms": 10.0, "rank": 8, "storage": storage}
+    found, expected = rls_device.run(one_device, **sizes), rls.run(**sizes, threads=1)
     for name in ("relative_difference", "relative_error_float64", "gigabytes_moved"):  # the same bits
         assert found[name] == expected[name]
     for form in ("two_pass", "one_pass", "event_driven"):
