@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from fitrec.evaluate.spiking import cv_isi
 from fitrec.kernels.cuda.device import Device
+from fitrec.kernels.cuda.records import RecordSums
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
 from fitrec.simulate import trials as frozen
@@ -89,11 +90,14 @@ def simulate(
     rate_hz[run] = 0.0
     window_counts = np.zeros((len(run), trials, n_trained), np.int32)
     total = np.zeros(network.n_neurons, np.int64)
-    spikes: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]] = []
+    none = np.zeros(0, np.int32)
+    spikes = [(none, none, none, none)]  # condition, trial, neuron, step
     batch = max(1, _BATCH_BYTES // (2 * n_bins * n_trained + 8 * network.n_neurons))
+    # On a device only sums leave it, once the spikes of the recorded trials have been brought.
+    summed_from = min(recorded_trials, trials) if simulator.sums_on_device(weights) else trials
     for k, condition in enumerate(run.tolist()):
-        for start in range(0, trials, batch):
-            stop = min(start + batch, trials)
+        for start in range(0, summed_from, batch):
+            stop = min(start + batch, summed_from)
             activity = frozen.run_trials(
                 network,
                 weights,
@@ -110,6 +114,11 @@ def simulate(
             total += activity.total_spikes.sum(axis=0, dtype=np.int64)
             trial = np.repeat(np.arange(len(activity.spike_indptr) - 1, dtype=np.int32) + start, np.diff(activity.spike_indptr))
             spikes.append((np.full(len(trial), condition, np.int32), trial, activity.spike_neuron, activity.spike_step))
+        if summed_from < trials:
+            ids = range(FIRST_TRIAL + summed_from, FIRST_TRIAL + trials)
+            counts, window_counts[k, summed_from:], spiked = _sums_on_device(simulator, weights, condition, ids, bin_steps)
+            rate_hz[condition] += counts
+            total += spiked
     spike_condition, spike_trial, spike_neuron, spike_step = (np.concatenate(part) for part in zip(*spikes, strict=True))
     step_s = network.dt_ms * 1e-3
     n_all = len(run) * trials
@@ -124,3 +133,27 @@ def simulate(
         spike_neuron=spike_neuron,
         spike_time_s=(spike_step * step_s).astype(np.float32),
     )
+
+
+def _sums_on_device(
+    simulator: Simulator, weights: Weights, condition: int, trials: range, bin_steps: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
+    """Run trials on the simulator's device and bring sums only.
+
+    Returns
+    -------
+    counts : (time, trained) int64
+        Spikes per bin, over all trials.
+    window_counts : (trial, trained) int32
+    spikes : (neuron,) int64
+        Over all trials.
+
+    """
+    network, device = simulator.network, simulator.device
+    assert device is not None
+    sums = RecordSums(device, network.window_steps // bin_steps, network.n_neurons, network.trained)
+    window_counts = []
+    for output in simulator.device_batches(weights, condition, trials, chunk_steps=bin_steps):
+        sums.add(output)
+        window_counts.append(sums.totals(output))
+    return device.to_host(sums.counts).sum(axis=0), np.concatenate(window_counts), device.to_host(sums.spikes)

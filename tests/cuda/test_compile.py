@@ -37,6 +37,7 @@ REGISTERS = {
     "records_add": 40,
     "records_add_spikes": 40,
     "records_add_current": 40,
+    "records_totals": 40,
     "rls_one_pass": 96,
     "rls_first_pass": 96,
     "rls_second_pass": 40,

@@ -130,7 +130,7 @@ def test_an_untrained_network_equals_the_cpus(one_device: Any, monkeypatch: pyte
 def test_evaluation_equals_the_cpu(one_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lif, "BLOCK", 64)
     weights = train(None, rule="ridge", ridge=FEW).best
-    options = {"trials": 3, "bin_steps": 200, "recorded_trials": 2, "threads": 1}
+    options = {"trials": 4, "bin_steps": 200, "recorded_trials": 2, "threads": 1}
     expected, found = (simulate(tiny_network(), weights, device=where, **options) for where in (None, one_device))
     assert len(expected.spike_neuron) > 500
     for name, values in fields_of(expected).items():

@@ -36,3 +36,15 @@ extern "C" __global__ void records_add_current(
         totals[i] = total;
     }
 }
+
+// Spikes of each trained neuron in each trial, over all chunks: totals (trial, trained).
+extern "C" __global__ void records_totals(
+    const uint16_t* counts, const int32_t* trained, int32_t* totals, int n_trials, int n_chunks, int n, int n_trained) {
+    const int64_t cells = (int64_t)n_trials * n_trained;
+    for (int64_t cell = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; cell < cells; cell += (int64_t)gridDim.x * blockDim.x) {
+        const int64_t trial = cell / n_trained, neuron = trained[cell % n_trained];
+        int32_t total = 0;
+        for (int chunk = 0; chunk < n_chunks; ++chunk) total += counts[(trial * n_chunks + chunk) * n + neuron];
+        totals[cell] = total;
+    }
+}

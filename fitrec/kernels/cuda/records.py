@@ -50,3 +50,13 @@ class RecordSums:
         spikes = (output.counts, self.spikes, np.int32(n_trials * n_chunks), np.int32(n))
         launch("records", "records_add_spikes", -(-n // BLOCK), BLOCK, spikes)
         self.trials += n_trials
+
+    def totals(self, output: Output) -> NDArray[np.int32]:
+        """Spikes of the trained neurons in each trial of a batch, (trial, trained), on the host; waits."""
+        n_trials, n_chunks, n = output.counts.shape
+        found = self._device.xp.zeros((n_trials, len(self._trained)), np.int32)
+        if found.size:
+            sizes = map(np.int32, (n_trials, n_chunks, n, len(self._trained)))
+            args = (output.counts, self._trained, found, *sizes)
+            self._device.launch("records", "records_totals", min(-(-found.size // BLOCK), 65_535), BLOCK, args)
+        return self._device.to_host(found)
