@@ -94,7 +94,8 @@ def simulate(
     spikes = [(none, none, none, none)]  # condition, trial, neuron, step
     batch = max(1, _BATCH_BYTES // (2 * n_bins * n_trained + 8 * network.n_neurons))
     # On a device only sums leave it, once the spikes of the recorded trials have been brought.
-    summed_from = min(recorded_trials, trials) if simulator.sums_on_device(weights) else trials
+    on_device = device is not None and simulator.sums_on_device(weights)
+    summed_from = min(recorded_trials, trials) if on_device else trials
     for k, condition in enumerate(run.tolist()):
         for start in range(0, summed_from, batch):
             stop = min(start + batch, summed_from)
