@@ -1,9 +1,8 @@
 """The options --device and --threads."""
 
 import pytest
-from click.testing import CliRunner
 
-from fitrec.cli import bench, device
+from fitrec.cli import device
 from fitrec.cli.device import check_device, resolve_device, resolve_threads
 from fitrec.errors import ConfigError, DeviceError
 from fitrec.kernels.cuda import device as kernels
@@ -58,13 +57,3 @@ def test_a_gpu_that_cannot_be_used_says_why() -> None:
 def test_threads() -> None:
     assert resolve_threads(3) == 3
     assert resolve_threads(None) >= 1
-
-
-@pytest.mark.parametrize(("name", "option"), [("loop", "--p-storage"), ("rls", "--storage")])
-def test_benchmarks_on_a_gpu_keep_p_in_full(monkeypatch: pytest.MonkeyPatch, name: str, option: str) -> None:
-    monkeypatch.setattr(bench, "resolve_device", lambda text: "cuda:0")
-    monkeypatch.setattr("fitrec.kernels.cuda.device.open_device", lambda name: name)
-    result = CliRunner().invoke(bench.command, [name, "--device", "cuda", option, "packed"])
-    assert isinstance(result.exception, ConfigError)
-    assert f"{option} " in str(result.exception)
-    assert "a GPU" in str(result.exception)

@@ -27,7 +27,7 @@ def test_every_model_can_be_shown(name: str, capsys: pytest.CaptureFixture[str])
 def test_cuda_code_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert model("show", "coba", "--code", "cuda") == 0
     text = capsys.readouterr().out.split("CUDA code")[1]
-    assert all(word in text for word in ("bool step(", "void adjoint(", "void trace1(", "Real exponential("))
+    assert all(word in text for word in ("bool step(", "void adjoint(", "void trace1(", "float exponential("))
 
 
 def test_what_is_shown_of_a_model(capsys: pytest.CaptureFixture[str]) -> None:
