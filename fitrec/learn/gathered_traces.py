@@ -213,16 +213,19 @@ class GatheredSystem:
         self.scale = float((weight * traces.energy[:, :used]).sum()) / max(traces.n_pool, 1)
         ff = traces.ff_traces[:, :used]
         mean = np.einsum("ck,cktf->ctf", weight, ff.astype(np.float64))
-        penalty = absolute_penalty(penalty_feed_forward, _gram(_weighted(ff, weight)))
+        weighted = _weighted(ff, weight)
+        gram = _gram(weighted)
+        penalty = absolute_penalty(penalty_feed_forward, gram)
         if fluctuations != 1:  # the mean over trials becomes one more trial
             total = weight.sum(axis=1, keepdims=True)
             self._store.average((weight / total).astype(np.float32), threads)
             ff = np.concatenate([ff, (mean / total[:, :, None]).astype(np.float32)[:, None]], axis=1)
             weight = np.concatenate([fluctuations * weight, (1 - fluctuations) * total], axis=1)
-        weighted = _weighted(ff, weight)
+            weighted = _weighted(ff, weight)
+            gram = _gram(weighted)
         self._root_weight = np.sqrt(weight).astype(np.float32)
         cross = self._store.cross(self._root_weight, weighted, threads)
-        self.feed_forward = FeedForwardColumns(cross, _gram(weighted), mean, penalty)
+        self.feed_forward = FeedForwardColumns(cross, gram, mean, penalty)
 
     def solve(self, problems: kernel.Regressions, threads: int | None) -> NDArray[np.float32]:
         """Plastic weights of all neurons, (neuron, input)."""

@@ -111,8 +111,8 @@ class SharedSystem:
         self.scale = float(np.trace(sums.gram)) / max(len(sums.gram), 1) / n
         mean, ff_mean = sums.trace_sum / n, sums.ff_sum / n
         self._mean = mean.reshape(-1, len(sums.gram))
-        penalty = absolute_penalty(penalty_feed_forward, sums.ff_gram / np.float32(n))
         self._gram, cross, ff_gram = (x / np.float32(n) for x in (sums.gram, sums.cross, sums.ff_gram))
+        penalty = absolute_penalty(penalty_feed_forward, ff_gram)
         if fluctuations != 1:
             share = np.float32(fluctuations)
             for products in (self._gram, cross, ff_gram):
@@ -166,7 +166,7 @@ class SharedSystem:
 
         def pool(first: int, threads: int | None) -> None:
             last = min(first + pool_size, len(out))
-            own, panels = pooled.own_block(self._gram, p.inputs[first]), {}
+            own, panels = kernel.own_block(self._gram, p.inputs[first]), {}
 
             def begin(start: int) -> None:
                 stop = min(start + WIDTH, last)

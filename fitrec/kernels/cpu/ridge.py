@@ -237,6 +237,19 @@ def solve(traces, eliminated, problems, first, last, out):
 
 
 @njit(nogil=True, cache=True)
+def own_block(gram, columns):
+    """Return the upper triangle of the block of the Gram matrix that belongs to some inputs, padded to 16."""
+    n = len(columns)
+    width = -(-n // WIDTH) * WIDTH
+    own = np.zeros((width, width), np.float32)
+    for i in range(n):
+        row = gram[columns[i]]
+        for j in range(i, n):
+            own[i, j] = row[columns[j]]
+    return own
+
+
+@njit(nogil=True, cache=True)
 def solve_blocks(gram, moment, problems, first, last, out):
     """Solve the problems of the neurons first..last-1 from one Gram matrix of all inputs.
 
@@ -251,16 +264,10 @@ def solve_blocks(gram, moment, problems, first, last, out):
 
     """
     n = problems.inputs.shape[1]
-    width = -(-n // WIDTH) * WIDTH
-    own, own_moment = np.zeros((width, width), np.float32), np.zeros(width, np.float32)
     for u in range(first, last):
-        columns = problems.inputs[u]
-        for i in range(n):
-            own_moment[i] = moment[u - first, i]
-            row = gram[columns[i]]
-            for j in range(i, n):
-                own[i, j] = row[columns[j]]
-        own_moment[n:], own[:, n:] = 0, 0
+        own = own_block(gram, problems.inputs[u])
+        own_moment = np.zeros(own.shape[1], np.float32)
+        own_moment[:n] = moment[u - first]
         solve_one(own, own_moment, problems.initial[u], problems.n_exc, problems.diagonal, problems.same_kind, out[u])
 
 

@@ -8,20 +8,7 @@ from numba import njit
 
 from fitrec.kernels.cpu.math import fma
 from fitrec.kernels.cpu.ridge import factor, penalise
-from fitrec.kernels.cpu.simd import WIDTH, broadcast, load, store, vfma, vmul
-
-
-@njit(nogil=True, cache=True)
-def own_block(gram, columns):
-    """Return the upper triangle of the block of the Gram matrix that belongs to some inputs, padded to 16."""
-    n = len(columns)
-    width = -(-n // WIDTH) * WIDTH
-    own = np.zeros((width, width), np.float32)
-    for i in range(n):
-        row = gram[columns[i]]
-        for j in range(i, n):
-            own[i, j] = row[columns[j]]
-    return own
+from fitrec.kernels.cpu.simd import WIDTH, broadcast, load, store, vfnma, vmul
 
 
 @njit(nogil=True, cache=True)
@@ -68,15 +55,13 @@ def solve_panel(gram, inverse, panel, initial, out):
     for k in range(n):
         x = vmul(broadcast(inverse[k]), load(panel, k * WIDTH))
         store(panel, k * WIDTH, x)
-        x = vmul(broadcast(np.float32(-1)), x)
         for j in range(k + 1, n):
-            store(panel, j * WIDTH, vfma(broadcast(gram[k, j]), x, load(panel, j * WIDTH)))
+            store(panel, j * WIDTH, vfnma(broadcast(gram[k, j]), x, load(panel, j * WIDTH)))
     for k in range(n - 1, -1, -1):
         x = vmul(broadcast(inverse[k]), load(panel, k * WIDTH))
         store(panel, k * WIDTH, x)
-        x = vmul(broadcast(np.float32(-1)), x)
         for j in range(k):
-            store(panel, j * WIDTH, vfma(broadcast(gram[j, k]), x, load(panel, j * WIDTH)))
+            store(panel, j * WIDTH, vfnma(broadcast(gram[j, k]), x, load(panel, j * WIDTH)))
     for k in range(len(initial)):
         for j in range(n):
             out[k, j] = initial[k, j] + panel[j, k]

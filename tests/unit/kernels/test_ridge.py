@@ -105,7 +105,7 @@ def test_neurons_with_the_same_inputs_get_the_bits_of_each_alone(n_inputs: int, 
     alone = np.empty_like(initial)
     given = Regressions(np.zeros((1, 1, 18)), np.tile(columns, (18, 1)), initial, np.int32(n_exc), F(2.0), F(0.5))
     ridge.solve_blocks(gram, moment, given, 0, 18, alone)
-    own, panels = ridge_pool.own_block(gram, columns), np.empty((2, n_inputs, 16), F)
+    own, panels = ridge.own_block(gram, columns), np.empty((2, n_inputs, 16), F)
     parts = [slice(0, 16), slice(16, 18)]
     for part, panel in zip(parts, panels, strict=True):
         ridge_pool.right_sides(own, moment[part], initial[part], panel)
