@@ -1,5 +1,6 @@
 """What the gradient rules share."""
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import Any
 
@@ -136,7 +137,7 @@ class RuleBase:
         return (*signals.rows, SPIKE), 1, np.hstack((joined, spikes))
 
 
-class BackwardRule(RuleBase):
+class BackwardRule(RuleBase, ABC):
     """What the rules share that go back over a window."""
 
     goes_back = True
@@ -162,11 +163,11 @@ class BackwardRule(RuleBase):
             arriving=np.zeros((net.delay_steps + 1, ports * net.width), net.dtype),
         )
 
+    @abstractmethod
     def _go_back(
         self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient | None, adjoints: Adjoints
     ) -> None:
         """Go back; `adjoints` of the time after the trial become those of the time before. Without gradient nothing is summed."""
-        raise NotImplementedError
 
     def sums(self) -> NDArray[Any]:
         """Return sums of nothing by parameters, (trainable * padded,)."""

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from fitrec.kernels.cpu.model_state import CHUNK
 from fitrec.kernels.cpu.simd import WIDTH
+from fitrec.kernels.cpu.team import new_counter
 from fitrec.learn.gradient.rules.base import BackwardRule
 from fitrec.learn.gradient.rules.rule import Adjoints, Gradient, Signals
 from fitrec.simulate.model_network import Trial
@@ -28,7 +29,7 @@ class LocalAdjoint(BackwardRule):
         ports, width = len(self.blocks.derivatives.ports), net.width
         cuts = np.linspace(0, width // WIDTH, self.threads + 1).astype(np.int64) * WIDTH
         sources = np.zeros(self.threads + 1, np.int64) if gradient is None else self.source_cuts(self.threads)
-        team, sums = np.zeros(WIDTH, np.int64), self.sums()
+        team, sums = new_counter(), self.sums()
         arriving = np.empty((2, CHUNK if self.threads > 1 else 1, ports * width), dtype)
         plastic = np.zeros(0, dtype) if gradient is None else gradient.plastic
         rows, wiring = self.row_numbers(signals.rows), net.wiring(weights)
