@@ -54,6 +54,9 @@ def test_what_is_no_such_file(tmp_path: Path) -> None:
     (tmp_path / "text.mat").write_text("spikes")
     with pytest.raises(RecordingError, match="cannot be read as a MATLAB 5 file"):
         load(tmp_path / "text.mat")
+    (tmp_path / "hdf5.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(400))
+    with pytest.raises(RecordingError, match=r"cannot be read as a MATLAB 5 file \(.*v7\.3"):
+        load(tmp_path / "hdf5.mat")
     savemat(tmp_path / "other.mat", {"rates": np.ones(3)})
     with pytest.raises(RecordingError, match="holds no variable 'spikes' as MatClust writes it; it holds rates"):
         load(tmp_path / "other.mat")
