@@ -98,8 +98,14 @@ def gradient_parts(s: FitSizes, trial: GradientTrial | None) -> Parts:
         "compiled synapses": 8 * synapses + 12 * s.n_static + 16 * (s.n_neurons + s.n_ff),
         "sum of the trials' gradients": 4 * synapses,
         "weights, their gradients and Adam's means": 24 * learned + 16 * synapses,
+        **_parameters(trial.shape.trainable, trial.shape.width, s.n_trained),
         **trial.parts(),
     }
+
+
+def _parameters(number: int, width: int, n_trained: int) -> Parts:
+    """Count values, gradients and Adam's means of neurons' parameters, and the sums of a condition and of all."""
+    return {"parameters of neurons": number * (16 * n_trained + 16 * width)} if number else {}
 
 
 def rls_parts(s: FitSizes, *, rank: int | str, storage: str) -> Parts:

@@ -71,9 +71,11 @@ class DeviceModelNetwork:
     def kernels(self) -> ModelKernels:
         """The kernels, with the network's parameters as they are now."""
         net = self.network
-        if self._kernels is None or net.parameters is not self._parameters:
-            self._parameters = net.parameters
+        if self._kernels is None:
             self._kernels = ModelKernels(self.device, net.compiled.cuda(net.dtype), self.shape, net.parameters)
+        elif net.parameters is not self._parameters:
+            self._kernels.take(net.parameters)
+        self._parameters = net.parameters
         return self._kernels
 
     def wiring(self, weights: NDArray[Any]) -> Wiring:

@@ -21,6 +21,7 @@ REGISTERS = {
     "fill_normal": 40,
     "learned_flat": 40,
     "learned_add": 40,
+    "learned_parameter": 48,
     "learned_shorten": 48,
     "lif_run": 64,
     "lif_initial_voltage": 40,

@@ -81,11 +81,14 @@ def test_the_dry_run_names_the_device() -> None:
         train_memory.require_device_memory(sizes, section, HostDevice(memory=24 * 10**9))
 
 
-@pytest.mark.parametrize("rule", ["local-adjoint", "pp-prop", "d-rtrl"])
+@pytest.mark.parametrize("rule", ["local-adjoint", "with parameters", "pp-prop", "d-rtrl"])
 def test_the_tape_of_a_trial_is_planned(rule: str) -> None:
     """A trial is what a batch asks memory for; a window that is too long is refused with the longest one that fits."""
     network, targets, device = tiny_network(), tiny_targets(), HostDevice()
-    config = TrainConfig.model_validate({"rule": rule, "gradient": {"loops": 1, "trials": 2, "window_ms": 200.0}})
+    gradient: dict[str, Any] = {"loops": 1, "trials": 2, "window_ms": 200.0}
+    if rule == "with parameters":
+        rule, gradient["trainable"] = "local-adjoint", {"tau_m": {}, "v_th": {"shared": True}}
+    config = TrainConfig.model_validate({"rule": rule, "gradient": gradient})
     trial = gradient_trial(network, network.window_steps // targets.n_bins, config)
     assert trial is not None
     work = make_training(network, targets, config, 1, device=device).rule._work  # type: ignore[attr-defined]

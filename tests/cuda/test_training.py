@@ -23,6 +23,7 @@ from tests.tiny_continuous import NETWORK, make_targets
 from tests.tiny_fit import tiny_config, tiny_network, tiny_targets
 
 ONE = {"loops": 1, "trials": 2, "evaluate_every": 2}
+PARAMETERS = {"tau_m": {"learning_rate": 0.05}, "v_th": {"shared": True, "min": 0.9, "max": 1.1}}
 FEW = {"forcing": [1.0, 0.0], "trials": 3, "closed_loop_trials": 2}
 
 
@@ -56,7 +57,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "ridge, gathered": {"rule": "ridge", "ridge": {**FEW, "gram": "gathered"}},
     "rls": {"rule": "rls", "rls": {"loops": 1}},
     "rls, 16 bits": {"rule": "rls", "rls": {"loops": 1, "p_storage": "int16", "static_current": "instantaneous"}},
-    "local-adjoint": {"rule": "local-adjoint", "gradient": {**ONE, "loops": 2, "window_ms": 40.0, "trainable": {"tau_m": {}}}},
+    "local-adjoint": {"rule": "local-adjoint", "gradient": {**ONE, "loops": 2, "window_ms": 40.0, "trainable": PARAMETERS}},
     "pp-prop": {"rule": "pp-prop", "gradient": {**ONE, "dale": "exponential"}},
     "e-prop-plus": {"rule": "e-prop-plus", "gradient": {**ONE, "dale": "softplus", "clip_norm": 0.1}},
 }
@@ -159,8 +160,9 @@ def test_ridge_goes_on_where_it_was_on_another_device(one_device: Any, monkeypat
 
 
 def gradient_loops(device: Any, state: Any, loops: range) -> Any:
-    """Run loops of pp-prop from a state; returns the new state."""
-    section = TrainConfig.model_validate({"rule": "pp-prop", "gradient": {**ONE, "loops": 2, "dale": "exponential"}})
+    """Run loops of local-adjoint from a state; returns the new state."""
+    config = {**ONE, "loops": 2, "dale": "exponential", "trainable": PARAMETERS}
+    section = TrainConfig.model_validate({"rule": "local-adjoint", "gradient": config})
     network, targets = short_fit()
     rule = make_training(network, targets, section, 1, device=device).rule
     if state is not None:
@@ -173,6 +175,7 @@ def gradient_loops(device: Any, state: Any, loops: range) -> Any:
 def test_a_gradient_fit_goes_on_where_it_was_on_another_device(one_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     small_blocks(monkeypatch)
     expected = gradient_loops(None, None, range(2))
+    assert (expected["parameters"] != gradient_loops(None, None, range(1))["parameters"]).any(axis=1).all()
     for first, second in ((one_device, None), (None, one_device)):
         found = gradient_loops(second, gradient_loops(first, None, range(1)), range(1, 2))
         assert found.keys() == expected.keys()

@@ -27,6 +27,21 @@ extern "C" __global__ void learned_add(const __grid_constant__ Places p, const f
     if (k < p.n_synapses) sums[place_of(p, k)] += (double)flat[k];
 }
 
+// Gradients by a parameter of neurons, of those that learn it, or, for one `shared` value, their sum: lane by lane of the first warp, as
+// `total` of kernels/cpu/optimise.py does.
+extern "C" __global__ void learned_parameter(const double* sums, const int32_t* neurons, int32_t n, int32_t shared, float* gradient) {
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (!shared) {
+        if (i < n) gradient[i] = (float)sums[neurons[i]];
+        return;
+    }
+    if (i >= 32) return;
+    double sum = 0.0;
+    for (int k = i; k < n; k += 32) sum += (double)(float)sums[neurons[k]];
+    sum = sum_of_lanes(sum);
+    if (i == 0) gradient[0] = (float)sum;
+}
+
 // Rows of gradients whose part along the rates of their inputs is shortened.
 struct Rows {
     int64_t n_rows;

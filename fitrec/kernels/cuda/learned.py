@@ -1,5 +1,6 @@
-"""Drives ``learned.cu``: the weights that a gradient fit learns, and their gradients, on the device."""
+"""Drives ``learned.cu``: the weights and parameters that a gradient fit learns, and their gradients, on the device."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,3 +110,56 @@ class Learned:
 
     def _start(self, kernel: str, threads: int, args: tuple[Any, ...]) -> None:
         self.device.launch("learned", kernel, -(-threads // BLOCK), BLOCK, args)
+
+
+class LearnedParameters:
+    """Parameters of neurons on the device.
+
+    Parameters
+    ----------
+    initial : of (neuron,) float32, or (1,) for a value that all neurons share
+        On the host.
+    neurons : (neuron,)
+        Those that learn.
+    width : int
+        Neurons with padding.
+
+    Attributes
+    ----------
+    values : list
+        As `initial`, on the device.
+
+    """
+
+    def __init__(self, device: Device, initial: Sequence[NDArray[np.float32]], neurons: NDArray[np.integer], width: int) -> None:
+        self.device, self.values = device, [device.asarray(values) for values in initial]
+        self._neurons = device.asarray(neurons.astype(np.int32))
+        self._sums = device.xp.zeros((len(self.values), width), np.float64)
+
+    def add(self, gradient: Any) -> None:
+        """Add gradients (parameter * padded,), on the device."""
+        if self.values:
+            self._sums += gradient.reshape(self._sums.shape)
+
+    def gradients(self) -> list[Any]:
+        """Return the sums of the gradients by each of the values, rounded."""
+        found = []
+        for sums, values in zip(self._sums, self.values, strict=True):
+            gradient, n = self.device.xp.empty(len(values), np.float32), len(self._neurons)
+            args = (sums, self._neurons, np.int32(n), np.int32(len(values) < n), gradient)
+            self.device.launch("learned", "learned_parameter", -(-n // BLOCK), BLOCK, args)
+            found.append(gradient)
+        return found
+
+    def put(self, values: Sequence[NDArray[np.float32]]) -> None:
+        """Take other values from the host."""
+        for there, given in zip(self.values, values, strict=True):
+            there[:] = self.device.asarray(given)
+
+    def to_host(self) -> list[NDArray[np.float32]]:
+        """Return copies of the values; waits."""
+        return [self.device.to_host(values) for values in self.values]
+
+    def forget(self) -> None:
+        """Set the sums of gradients to 0."""
+        self._sums[:] = 0

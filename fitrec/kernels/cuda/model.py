@@ -168,6 +168,11 @@ class ModelKernels:
     def __init__(self, device: Device, module: str, shape: Shape, parameters: model_state.Parameters) -> None:
         self.device, self.shape, self.dtype = device, shape, parameters.scalars.dtype
         self._module = module
+        self.take(parameters)
+
+    def take(self, parameters: model_state.Parameters) -> None:
+        """Give later runs other values of the constants."""
+        device, shape = self.device, self.shape
         size = max(1, len(parameters.scalars))
         self.scalars = np.zeros(1, np.dtype([("k", self.dtype, (size,))]))
         self.scalars["k"][0, : len(parameters.scalars)] = parameters.scalars

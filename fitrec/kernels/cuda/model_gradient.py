@@ -248,9 +248,10 @@ class Window:
 
 
 def add_trials(kernels: ModelKernels, parts: Any, total: Any) -> None:
-    """Add to `total` (element,) each trial's part (trial, element), in their order."""
+    """Add to `total` (element,), in the kernels' precision or in float64, each trial's part (trial, element), in their order."""
     if total.size:
-        kernels.start("model_sum", total.size, (parts, total, np.int64(total.size), np.int32(len(parts))))
+        kernel = "model_sum" if total.dtype == kernels.dtype else "model_sum_double"
+        kernels.start(kernel, total.size, (parts, total, np.int64(total.size), np.int32(len(parts))))
 
 
 def _stride(array: Any) -> np.int64:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.kernels.cuda.device import Device
-from fitrec.kernels.cuda.learned import Learned, Projection
+from fitrec.kernels.cuda.learned import Learned, LearnedParameters, Projection
 from fitrec.kernels.cuda.weights import all_finite
 from fitrec.learn.gradient.constraints import Parameter
 from fitrec.learn.gradient.learned import EXC, FF, INH, LearnedWeights
@@ -33,10 +33,15 @@ class DeviceLearnedWeights(LearnedWeights):
         """Return the weights that a condition's trials run with, on the device."""
         return self._learned.flat(self._set_of(condition))
 
-    def add(self, condition: int, gradient: Any, by_parameter: NDArray[Any]) -> None:
-        """Add gradients of a condition for the next step: by the synapses (`flat`), on the device, and by (parameter, neuron)."""
+    def adopt(self) -> None:
+        """Give the trials' neurons the parameters learned so far; the constants of a step are made of them on the host."""
+        self._fetch_parameters()
+        super().adopt()
+
+    def add(self, condition: int, gradient: Any, by_parameter: Any) -> None:
+        """Add gradients on the device: by the synapses (`flat`), and by (parameter * padded,)."""
         self._learned.add(self._set_of(condition), gradient)
-        self._by_parameter += by_parameter
+        self._parameters.add(by_parameter)
 
     def not_finite(self) -> tuple[int, int] | None:
         """Return a trained neuron with weights that are not finite; they go to the host only if there are some."""
@@ -46,6 +51,7 @@ class DeviceLearnedWeights(LearnedWeights):
         """Continue from a state."""
         super().restore(state)
         self._learned.put(self._together())
+        self._parameters.put([parameter.values for parameter in self._neurons.parameters])
 
     def _make_optimiser(self, parameters: Sequence[Parameter], settings: Settings, threads: int | None) -> Optimiser:
         network, cuts = self._trials.network, self._cuts()
@@ -54,10 +60,14 @@ class DeviceLearnedWeights(LearnedWeights):
         there = {
             name: self._learned.weights[first:last] for name, first, last in zip((EXC, INH, FF), cuts, cuts[1:], strict=False)
         }
+        own, width = self._neurons.parameters, self._trials.model_network.width
+        self._parameters = LearnedParameters(self._device, [p.values for p in own], network.trained, width)
+        there |= {p.name: values for p, values in zip(own, self._parameters.values, strict=True)}
         return Optimiser(parameters, settings, threads=threads, device=self._device, on_device=there)
 
     def _gradients(self) -> dict[str, Any]:
-        cuts, gradients = self._cuts(), {}
+        own = zip(self._neurons.parameters, self._parameters.gradients(), strict=True)
+        cuts, gradients = self._cuts(), {parameter.name: gradient for parameter, gradient in own}
         for k, (name, projection) in enumerate(zip((EXC, INH, FF), self._projections, strict=True)):
             self._learned.shorten(projection, self._common_mode.share)
             gradients[name] = self._learned.gradient[cuts[k] : cuts[k + 1]]
@@ -65,13 +75,18 @@ class DeviceLearnedWeights(LearnedWeights):
 
     def _forget_gradients(self) -> None:
         self._learned.forget()
-        self._by_parameter = np.zeros((len(self._neurons.parameters), self._trials.network.n_neurons))
+        self._parameters.forget()
 
     def _joined(self) -> Weights:
         found, cuts = self._device.to_host(self._learned.weights), self._cuts()
         for values, first, last in zip((self._exc, self._inh, self._feed_forward), cuts, cuts[1:], strict=False):
             values[:] = found[first:last]
+        self._fetch_parameters()
         return super()._joined()
+
+    def _fetch_parameters(self) -> None:
+        for parameter, values in zip(self._neurons.parameters, self._parameters.to_host(), strict=True):
+            parameter.values[:] = values
 
     def _together(self) -> NDArray[np.float32]:
         return np.concatenate((self._exc, self._inh, self._feed_forward))

@@ -221,7 +221,7 @@ class DeviceDRtrl(_Base):
 
 def gradient_bytes(kind: Kind, shape: Shape, synapses: int, itemsize: int, n_steps: int) -> int:
     """Memory that the gradient of a trial needs for windows of so many steps, beside its tape."""
-    cells = synapses
+    cells = synapses + 2 * shape.trainable * shape.width  # by parameters: of the trial, and of a window
     if kind == "d-rtrl":  # traces of all synapses
         return itemsize * (cells + shape.rows * synapses)
     cells += shape.ports * shape.width * min(n_steps, cuda.CHUNK)  # what arrives in some steps

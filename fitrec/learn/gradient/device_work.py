@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fitrec.kernels.cuda.device import Device
 from fitrec.kernels.cuda.model import Wiring
 from fitrec.kernels.cuda.model_gradient import add_trials
-from fitrec.learn.gradient.device_rules import DeviceGradient, by_parameters, device_rule, device_signals
+from fitrec.learn.gradient.device_rules import DeviceGradient, device_rule, device_signals
 from fitrec.learn.gradient.host_work import Asked, Gradient
 from fitrec.learn.gradient.rules import Rule, Signals
 from fitrec.learn.gradient.windows import Windows
@@ -67,12 +67,12 @@ class DeviceWork:
     def _gradient(self, asked: Asked, starts: Sequence[DeviceStart], signal: NDArray[np.float32]) -> Gradient:
         wiring, counts = self._trials.network.wired(asked.flat), self._new_counts()
         total = self._device.xp.zeros(len(asked.flat), np.float32)
-        parameters = np.zeros(self._on_cpu.new_gradient().parameters.shape)
+        shape = self._trials.network.shape
+        parameters = self._device.xp.zeros(shape.trainable * shape.width, np.float64)
         for start in starts:
             part = self._of_batch(wiring, start, signal, counts)
             add_trials(self._trials.network.kernels, part.plastic, total)
-            for of_trial in by_parameters(self._trials.network, part):
-                parameters += of_trial
+            add_trials(self._trials.network.kernels, part.parameters, parameters)
         return Gradient(total, parameters, self._device.to_host(counts))
 
     def _of_batch(self, wiring: Wiring, start: DeviceStart, signal: NDArray[np.float32], counts: Any) -> DeviceGradient:

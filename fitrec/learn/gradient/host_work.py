@@ -28,7 +28,7 @@ class Gradient(NamedTuple):
     """Sums over the trials of a condition, in their order."""
 
     synapses: Any  # (synapse,) float32, where the work is done
-    parameters: NDArray[np.float64]  # (parameter, neuron)
+    parameters: Any  # (parameter, neuron) float64, or (parameter * padded,) on a device
     counts: NDArray[np.int64]  # (bin, neuron): spikes
 
 

@@ -76,7 +76,7 @@ class LearnedWeights:
         if names is not None and values is not None:
             self._trials.adopt_values(names, values)
 
-    def add(self, condition: int, gradient: Any, by_parameter: NDArray[Any]) -> None:
+    def add(self, condition: int, gradient: Any, by_parameter: Any) -> None:
         """Add gradients of a condition for the next step: by the synapses (`flat`), and by (parameter, neuron)."""
         by_plastic, by_ff = self._trials.unflatten(gradient)
         self._by_plastic += by_plastic
@@ -92,9 +92,8 @@ class LearnedWeights:
             If a gradient is not finite; names the neuron.
 
         """
-        gradients = {**self._gradients(), **self._neurons.gradients(self._by_parameter.astype(np.float32))}
         try:
-            self._optimiser.step(gradients)
+            self._optimiser.step(self._gradients())
         except TrainingError as error:
             raise TrainingError(f"loop {loop + 1}: {error}") from None
         self._current = None
@@ -108,12 +107,13 @@ class LearnedWeights:
         return Optimiser(parameters, settings, threads=threads)
 
     def _gradients(self) -> dict[str, Any]:
-        """Gradients by the weights, for the optimiser."""
+        """Gradients by weights and parameters, for the optimiser."""
         plastic, feed_forward = self._common_mode(self._by_plastic.astype(np.float32), self._by_ff.astype(np.float32))
         return {
             EXC: plastic[:, : self._n_exc].flatten(),
             INH: plastic[:, self._n_exc :].flatten(),
             FF: feed_forward.flatten(),
+            **self._neurons.gradients(self._by_parameter.astype(np.float32)),
         }
 
     def _forget_gradients(self) -> None:

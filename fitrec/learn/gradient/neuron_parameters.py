@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.errors import ConfigError
+from fitrec.kernels.cpu.optimise import total
 from fitrec.learn.gradient.constraints import Limits, Parameter
 from fitrec.simulate.model_trials import ModelTrials
 
@@ -82,7 +83,7 @@ class NeuronParameters:
     def gradients(self, by_parameter: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Gradients for the optimiser, given those by each neuron's parameters, (parameter, neuron)."""
         return {
-            t.name: np.asarray([row[self._neurons].sum(dtype=np.float64)] if t.shared else row[self._neurons], np.float32)
+            t.name: np.asarray([total(row[self._neurons].astype(np.float64))] if t.shared else row[self._neurons], np.float32)
             for t, row in zip(self._trainable, by_parameter, strict=True)
         }
 

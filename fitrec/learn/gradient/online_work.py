@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.kernels.cuda.device import Device
-from fitrec.learn.gradient.device_rules import by_parameters, device_rule, device_signals
+from fitrec.learn.gradient.device_rules import device_rule, device_signals
 from fitrec.learn.gradient.rules import DRtrl, Signals
 from fitrec.neurons.observation import RATE
 from fitrec.simulate.device_trials import DeviceModelTrials
@@ -22,8 +22,8 @@ class OnlineWork(Protocol):
     def run_bin(self, flat: Any, k: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
         """Run bin k; return spikes and, at its end, observed rates (per ms), (neuron,)."""
 
-    def gradient(self, flat: Any, signal: NDArray[np.float64]) -> tuple[Any, NDArray[Any]]:
-        """Gradients of the last bin by the synapses and by (parameter, neuron), given those by the observed rates, (neuron,)."""
+    def gradient(self, flat: Any, signal: NDArray[np.float64]) -> tuple[Any, Any]:
+        """Gradients of the last bin for `LearnedWeights.add`, given those by the observed rates, (neuron,)."""
 
 
 class HostOnline:
@@ -77,12 +77,12 @@ class DeviceOnline:
         observed = self._device.to_host(part.record.sampled)[0, -1, : self._network.shape.n]
         return self._network.counts(part, self._steps, 0)[0], observed
 
-    def gradient(self, flat: Any, signal: NDArray[np.float64]) -> tuple[Any, NDArray[Any]]:
-        """Gradients of the last bin by the synapses, on the device, and by (parameter, neuron)."""
+    def gradient(self, flat: Any, signal: NDArray[np.float64]) -> tuple[Any, Any]:
+        """Gradients of the last bin by the synapses and by the neurons' parameters, on the device."""
         signals = device_signals(self._on_cpu, [_signals(signal, self._steps)], self._network)
         gradient = self._rule.new_gradient(1)
         self._rule.add(self._network.wired(flat), self._part, signals, gradient)
-        return gradient.plastic[0], by_parameters(self._network, gradient)[0]
+        return gradient.plastic[0], gradient.parameters[0]
 
 
 def _signals(signal: NDArray[np.float64], bin_steps: int) -> Signals:

@@ -293,11 +293,21 @@ extern "C" __global__ void __launch_bounds__(256, 2) model_follow(
     f.new_quiet[b * m.n_sources + source] = silence;
 }
 
-// Add the gradients of the trials, (trial, element), in their order.
-extern "C" __global__ void model_sum(const Real* parts, Real* total, int64_t size, int n_trials) {
+template <class Sum>
+__device__ __forceinline__ void sum_trials(const Real* parts, Sum* total, int64_t size, int n_trials) {
     for (int64_t k = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; k < size; k += (int64_t)gridDim.x * blockDim.x) {
-        Real sum = total[k];
-        for (int b = 0; b < n_trials; ++b) sum += parts[(size_t)b * size + k];
+        Sum sum = total[k];
+        for (int b = 0; b < n_trials; ++b) sum += (Sum)parts[(size_t)b * size + k];
         total[k] = sum;
     }
+}
+
+// Add the gradients of the trials, (trial, element), in their order.
+extern "C" __global__ void model_sum(const Real* parts, Real* total, int64_t size, int n_trials) {
+    sum_trials(parts, total, size, n_trials);
+}
+
+// The same in float64.
+extern "C" __global__ void model_sum_double(const Real* parts, double* total, int64_t size, int n_trials) {
+    sum_trials(parts, total, size, n_trials);
 }
