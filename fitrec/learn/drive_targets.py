@@ -5,16 +5,16 @@ drive and the trial average of the static current do not. The instantaneous stat
 deviation 0.6) would drown the modulation of the target (0.05 to 0.1).
 """
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fitrec.learn.recurring import recurring_part
 from fitrec.learn.rule import Problem
 from fitrec.networks.weights import Weights
-from fitrec.simulate.threads import thread_map
-from fitrec.targets.drive import invert_fi
-from fitrec.targets.modes import recurring_part
+from fitrec.targets.drive import inverse_curve, invert
 from fitrec.targets.smoothing import kernel_weights, smooth_with
 
 # The static current of a few trials is noisy (standard deviation 0.6 at any moment): it is smoothed, averaged over loops, and
@@ -23,7 +23,6 @@ STATIC_SMOOTHING_S = 0.05
 # Rates below this are too noisy to be told apart by their drives.
 LEAST_COMPARED_HZ = 0.5
 MAX_CORRECTION_STEP = 0.3
-BINS = 16  # per piece of work
 
 
 class DriveTargets:
@@ -40,7 +39,7 @@ class DriveTargets:
 
     def __init__(self, problem: Problem) -> None:
         network = problem.simulator.network
-        self._curve = (network.fi_drive, network.fi_rate_hz)
+        self._curve = inverse_curve(network.fi_drive, network.fi_rate_hz)
         self._rate_hz, self._threads = problem.rate_hz, problem.threads
         self._static_smoothing = kernel_weights(problem.bin_s, "boxcar", STATIC_SMOOTHING_S)
         # The target was smoothed once and the network's PSTH is smoothed again before the two are compared, so the network itself
@@ -61,7 +60,7 @@ class DriveTargets:
     def set_static_halves(self, halves: NDArray[np.float64]) -> None:
         """Take static currents (half, condition, time or 1, trained) measured over the even and over the odd trials."""
         self.static_halves[:] = halves
-        self._static_current = recurring_part(*self.static_halves)
+        self._static_current = recurring_part(*self.static_halves, self._threads)
 
     def observe_static_current(self, halves: NDArray[np.float64], weight: float) -> None:
         """Move the averages (half, condition, time, trained) of the static current towards new ones by `weight` (1: replace)."""
@@ -80,20 +79,17 @@ class DriveTargets:
             Share of the miss that is corrected.
 
         """
-        wanted = self._drive(self._rate_hz, self._least_hz)
-        misses = [wanted - self._drive(half, self._least_hz) for half in halves_hz]
-        self.correction += gain * np.clip(recurring_part(*misses), -MAX_CORRECTION_STEP, MAX_CORRECTION_STEP)
+        misses = [self._wanted - self._drive(half, self._least_hz) for half in halves_hz]
+        recurring = recurring_part(*misses, self._threads)
+        self.correction += gain * np.clip(recurring, -MAX_CORRECTION_STEP, MAX_CORRECTION_STEP)
+
+    @cached_property
+    def _wanted(self) -> NDArray[np.float64]:
+        """Total drive that the rates are compared through."""
+        return self._drive(self._rate_hz, self._least_hz)
 
     def _drive(self, rate_hz: NDArray[np.float64], least_hz: float) -> NDArray[np.float64]:
-        """Invert the f-I curve, bin by bin on all threads: (condition, time, trained)."""
-        flat = rate_hz.reshape(-1, rate_hz.shape[2])
-        out = np.empty_like(flat)
-
-        def piece(first: int) -> None:
-            out[first : first + BINS] = invert_fi(flat[first : first + BINS], *self._curve, least_hz)
-
-        thread_map(piece, range(0, len(flat), BINS), self._threads)
-        return out.reshape(rate_hz.shape)
+        return invert(rate_hz, self._curve, least_hz, self._threads)
 
 
 def measure_static_current(problem: Problem, weights: Weights, trials: int, first_trial: int) -> NDArray[np.float64]:

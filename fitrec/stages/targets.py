@@ -15,7 +15,7 @@ from fitrec.recordings.recording import Recording
 from fitrec.targets import siegert
 from fitrec.targets.build import TargetOptions, build_targets
 from fitrec.targets.continuous import ContinuousOptions
-from fitrec.targets.drive import invert_fi
+from fitrec.targets.drive import inverse_curve, invert
 from fitrec.targets.targets import Targets
 
 _log = logging.getLogger(__name__)
@@ -103,4 +103,4 @@ def _drive(rate_hz: NDArray[np.float64], options: DriveOptions, network: Network
         integration=network.integration,
         seed=seed,
     )
-    return invert_fi(rate_hz, fi_drive, fi_rate_hz, options.rate_floor_hz)
+    return invert(rate_hz, inverse_curve(fi_drive, fi_rate_hz), options.rate_floor_hz)

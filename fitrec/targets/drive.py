@@ -10,28 +10,23 @@ from scipy.interpolate import PchipInterpolator
 from scipy.optimize import isotonic_regression
 
 from fitrec.errors import TargetsError
+from fitrec.kernels.cpu import drive as kernel
+from fitrec.simulate.threads import thread_map
+
+TILE = 1 << 15  # rates per piece of work
+PIECES = 1024  # in which the knot before a rate is looked up
 
 
-def invert_fi(
-    rate_hz: NDArray[np.float64], fi_drive: NDArray[np.float64], fi_rate_hz: NDArray[np.float64], floor_hz: float
-) -> NDArray[np.float64]:
-    """Drive at which the neuron fires at `rate_hz`.
+def inverse_curve(fi_drive: NDArray[np.float64], fi_rate_hz: NDArray[np.float64]) -> kernel.InverseCurve:
+    """Drive as a function of the rate.
 
     Between the points of the curve the drive is a monotone cubic in log(rate); above them it goes on along the last chord in
     rate, below them along the first one in log(rate).
 
     Parameters
     ----------
-    rate_hz : array
-        Rates in Hz; those below `floor_hz` are raised to it.
     fi_drive, fi_rate_hz : (point,)
         The curve, drives increasing; noise of a simulated curve is removed by isotonic regression.
-    floor_hz : float
-        Smallest rate, above 0.
-
-    Returns
-    -------
-    array of float64, shaped like `rate_hz`
 
     Raises
     ------
@@ -50,9 +45,44 @@ def invert_fi(
             f"the f-I curve has {len(rates)} different rates above 0 between drives {fi_drive[0]:g} and {fi_drive[-1]:g}, so it "
             "cannot be inverted; check the neuron's threshold, reset and sigma"
         )
-    wanted = np.maximum(rate_hz, floor_hz)
-    x, log_wanted = np.log(rates), np.log(wanted)
-    inside = PchipInterpolator(x, drives)(np.clip(log_wanted, x[0], x[-1]))
-    above = np.maximum(wanted - rates[-1], 0.0) * (drives[-1] - drives[-2]) / (rates[-1] - rates[-2])
-    below = np.minimum(log_wanted - x[0], 0.0) * (drives[1] - drives[0]) / (x[1] - x[0])
-    return np.asarray(inside + above + below)
+    x = kernel.logarithms(rates)
+    edges = np.linspace(x[0], x[-1], PIECES + 1)[:-1]
+    return kernel.InverseCurve(
+        log_rate=x,
+        cubic=np.ascontiguousarray(PchipInterpolator(x, drives).c.T),
+        begin=np.clip(np.searchsorted(x, edges, side="right") - 1, 0, len(x) - 2).astype(np.int32),
+        pieces_per_log=np.float64(PIECES / (x[-1] - x[0])),
+        first_rate=np.float64(rates[0]),
+        last_rate=np.float64(rates[-1]),
+        last_drive=np.float64(drives[-1]),
+        below=np.float64((drives[1] - drives[0]) / (x[1] - x[0])),
+        above=np.float64((drives[-1] - drives[-2]) / (rates[-1] - rates[-2])),
+    )
+
+
+def invert(
+    rate_hz: NDArray[np.float64], curve: kernel.InverseCurve, floor_hz: float, threads: int | None = 1
+) -> NDArray[np.float64]:
+    """Drive at which the neuron fires at `rate_hz`.
+
+    Parameters
+    ----------
+    rate_hz : array
+        Rates in Hz; those below `floor_hz` are raised to it.
+    floor_hz : float
+        Smallest rate, above 0.
+
+    Returns
+    -------
+    array of float64, shaped like `rate_hz`
+
+    """
+    flat = np.ascontiguousarray(rate_hz, np.float64).reshape(-1)
+    out = np.empty_like(flat)
+
+    def tile(first: int) -> None:
+        kernel.invert(flat, floor_hz, curve, out, first, min(first + TILE, len(flat)))
+
+    places = range(0, len(flat), TILE)
+    thread_map(tile, places, threads if len(places) > 1 else 1)
+    return out.reshape(np.shape(rate_hz))

@@ -32,29 +32,30 @@ def leading_modes(rate_hz: Array, modes: int) -> Array:
     return np.asarray(np.maximum(deviations * scale + mean, 0.0).reshape(rate_hz.shape))
 
 
-def recurring_part(first: Array, second: Array) -> Array:
-    """Best estimate of what two measurements with independent noise have in common.
-
-    Each unit's mean over conditions and time is averaged over the two; of the deviations each principal component is kept in
-    proportion to its reliability in the average (Wiener's gain, for the least squared error).
+def recurring_filter(gram: Array) -> Array:
+    """Wiener's filter over samples: of the average of two measurements it keeps each mode in proportion to its reliability.
 
     Parameters
     ----------
-    first, second : (condition, time, unit)
+    gram : (3, sample, sample)
+        Products, summed over units, of the deviations of one measurement, of the other, and of the sum of both; only the upper
+        triangles are read.
 
     Returns
     -------
-    (condition, time, unit) float64
+    (sample, sample) float64
+        Applied to the average's deviations from the left.
 
     """
-    a, b = (half.reshape(-1, half.shape[2]) for half in (first, second))
-    # Units in multiples of their noise: the reliable ones lead the components.
-    noise = np.sqrt(((a - b) ** 2).mean(axis=0)) / 2
-    scale = np.where(noise > 0, noise, max(float(noise.max(initial=0.0)), 1e-30))
-    mean = (a.mean(axis=0) + b.mean(axis=0)) / 2
-    halves = [(half - half.mean(axis=0)) / scale for half in (a, b)]
-    gain = reliability(*recurrence_both_ways(*halves))
-    return np.asarray((_weigh((halves[0] + halves[1]) / 2, gain) * scale + mean).reshape(first.shape))
+    one, other, both = (np.triu(g) + np.triu(g, 1).T for g in gram)
+    across = (both - one - other) / 2
+    found = []
+    for own in (one, other):
+        energy, left = np.linalg.eigh(own)
+        found.append(((left * (across @ left)).sum(axis=0)[::-1], energy[::-1]))
+    gain = reliability(found[0][0] + found[1][0], found[0][1] + found[1][1])
+    left = np.linalg.eigh(both)[1][:, ::-1][:, : len(gain)]
+    return np.asarray((left * gain) @ left.T)
 
 
 def recurrence_both_ways(one: Array, other: Array) -> tuple[Array, Array]:

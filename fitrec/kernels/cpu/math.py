@@ -107,7 +107,18 @@ def log1p(given):
     """Return log(1 + x) of a float64 that is not negative, right to two units in the last place."""
     x = given if given < LARGEST_LOG1P else LARGEST_LOG1P
     u = 1.0 + x
-    lost = x - (u - 1.0) if x < 1.0 else 1.0 - (u - x)
+    return _log_of_sum(u, x - (u - 1.0) if x < 1.0 else 1.0 - (u - x))
+
+
+@njit(inline="always")
+def log(x):
+    """Return the logarithm of a float64 that is positive, finite and not denormal, right to two units in the last place."""
+    return _log_of_sum(x, 0.0)
+
+
+@njit(inline="always")
+def _log_of_sum(u, lost):
+    """Return log(u + lost), `lost` being what rounding took from u."""
     exponent = (_bits(u) - ROOT_HALF) >> 52
     f = _from_bits(_bits(u) - (exponent << 52)) - 1.0  # the rest lies between sqrt(1/2) and sqrt(2)
     s = f / (2.0 + f)

@@ -63,6 +63,21 @@ def test_a_number_has_the_bits_of_a_vector(dtype: str) -> None:
 
 
 @njit
+def logarithm(x: Any, out: Any) -> None:
+    for i in range(x.shape[0]):
+        out[i] = math.log(x[i])
+
+
+def test_log_is_right_to_two_units_in_the_last_place() -> None:
+    rng = np.random.default_rng(3)
+    x = np.concatenate((10.0 ** rng.uniform(-300, 300, 50_000), rng.uniform(0.5, 2, 50_000), [1.0, 2.3e-308, 1.7e308]))
+    found = np.empty_like(x)
+    logarithm(x, found)
+    assert units_of_error(found, np.log(x.astype(np.longdouble))).max() < 2
+    assert found[-3] == 0
+
+
+@njit
 def both(x: Any, minus_one: Any, one_plus: Any) -> None:
     for i in range(x.shape[0]):
         minus_one[i] = math.expm1(x[i])

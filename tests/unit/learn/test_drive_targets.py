@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fitrec.learn.drive_targets import DriveTargets, measure_static_current
 from fitrec.learn.rule import Problem
-from fitrec.targets.drive import invert_fi
+from fitrec.targets.drive import inverse_curve, invert
 from tests.small_network import advance
 from tests.tiny_fit import tiny_network, tiny_training
 
@@ -25,7 +25,8 @@ def rates_at(drive: NDArray[np.float64]) -> NDArray[np.float64]:
 def test_the_plastic_drive_supplies_what_the_constant_drive_does_not() -> None:
     problem, network = make_problem(), tiny_network()
     total = DriveTargets(problem).plastic_drive() + network.drive[network.trained]
-    np.testing.assert_allclose(total, invert_fi(problem.rate_hz, network.fi_drive, network.fi_rate_hz, problem.rate_floor_hz))
+    curve = inverse_curve(network.fi_drive, network.fi_rate_hz)
+    np.testing.assert_allclose(total, invert(problem.rate_hz, curve, problem.rate_floor_hz))
     np.testing.assert_allclose(rates_at(total), problem.rate_hz, atol=0.6)
     order = np.argsort(problem.rate_hz, axis=1)
     assert (np.diff(np.take_along_axis(total, order, axis=1), axis=1) >= 0).all()

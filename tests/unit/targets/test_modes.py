@@ -9,7 +9,7 @@ import pytest
 from fitrec.errors import TargetsError
 from fitrec.recordings.recording import Recording, exclusion_table
 from fitrec.targets.build import TargetOptions, build_targets
-from fitrec.targets.modes import leading_modes, recurring_part
+from fitrec.targets.modes import leading_modes
 from fitrec.targets.reliable import Trials, measure_reliability, reliable_part
 from fitrec.targets.targets import Targets
 
@@ -162,16 +162,3 @@ def test_rates_only_need_a_number() -> None:
     with pytest.raises(TargetsError, match="rates only"):
         build_targets(rates, given)
     assert build_targets(rates, TargetOptions(modes=3)).target_hz is not None
-
-
-def test_the_recurring_part_is_nearer_to_the_signal_than_the_average() -> None:
-    rng = np.random.default_rng(3)
-    signal = shared_rates(3)
-    first, second = (signal + rng.normal(0.0, 2.0, signal.shape) for _ in range(2))
-    average = (first + second) / 2
-    found = recurring_part(first, second)
-    np.testing.assert_allclose(found.mean(axis=(0, 1)), average.mean(axis=(0, 1)))
-    assert ((found - signal) ** 2).mean() < 0.3 * ((average - signal) ** 2).mean()
-    np.testing.assert_allclose(recurring_part(signal, signal), signal)
-    constant = np.broadcast_to(rng.normal(size=60), signal.shape)
-    np.testing.assert_allclose(recurring_part(constant, constant), constant)
