@@ -60,7 +60,7 @@ class DriveTargets:
     def set_static_halves(self, halves: NDArray[np.float64]) -> None:
         """Take static currents (half, condition, time or 1, trained) measured over the even and over the odd trials."""
         self.static_halves[:] = halves
-        self._static_current = recurring_part(*self.static_halves, self._threads)
+        self._static_current = recurring_part(self.static_halves[0], self.static_halves[1], self._threads)
 
     def observe_static_current(self, halves: NDArray[np.float64], weight: float) -> None:
         """Move the averages (half, condition, time, trained) of the static current towards new ones by `weight` (1: replace)."""
@@ -79,8 +79,8 @@ class DriveTargets:
             Share of the miss that is corrected.
 
         """
-        misses = [self._wanted - self._drive(half, self._least_hz) for half in halves_hz]
-        recurring = recurring_part(*misses, self._threads)
+        one, other = (self._wanted - self._drive(half, self._least_hz) for half in halves_hz)
+        recurring = recurring_part(one, other, self._threads)
         self.correction += gain * np.clip(recurring, -MAX_CORRECTION_STEP, MAX_CORRECTION_STEP)
 
     @cached_property
