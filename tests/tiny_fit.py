@@ -15,6 +15,7 @@ from fitrec.stages.train import make_training
 from fitrec.targets.targets import Targets
 
 BIN_S = 0.02
+AREAS = np.array(["M2", "M2", "S1", ""], object)  # of one unit in four it is not known
 
 
 def tiny_targets(n_units: int = 12, n_bins: int = 25, bin_s: float = BIN_S, **changes: Any) -> Targets:
@@ -23,7 +24,7 @@ def tiny_targets(n_units: int = 12, n_bins: int = 25, bin_s: float = BIN_S, **ch
     unit = np.arange(n_units)
     phase = np.stack([unit / n_units, 0.4 + 3 * unit / n_units])[:, None, :]
     fields: dict[str, Any] = {
-        "units": pd.DataFrame({"unit_id": unit, "held_out": np.zeros(n_units, bool)}),
+        "units": pd.DataFrame({"unit_id": unit, "area": AREAS[unit % len(AREAS)], "held_out": np.zeros(n_units, bool)}),
         "condition_names": ["left", "right"],
         "bin_edges_s": np.arange(n_bins + 1) * bin_s,
         "rate_hz": 9 + 8 * np.sin(2 * np.pi * (2 * time_s[None, :, None] + phase)),

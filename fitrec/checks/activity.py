@@ -6,6 +6,8 @@ import numpy as np
 
 from fitrec.checks.context import Context
 from fitrec.checks.registry import register
+from fitrec.config.train import LEAST_SQUARES
+from fitrec.errors import TrainingError
 
 # Fewer trials than this leave a PSTH, or the ceiling measured on it, mostly noise.
 FEW_TRIALS = 5
@@ -63,6 +65,33 @@ def held_out_test(context: Context) -> Iterator[str]:
     elif context.run.targets.split.test_fraction == 0:
         what, usual = ("time is", "0.25") if context.run.targets.continuous else ("trials are", "0.5")
         yield f"targets.split.test_fraction is 0: no {what} held out, so the fit is not tested; set it to {usual}"
+
+
+@register("CRITICAL")
+def areas_known(context: Context) -> Iterator[str]:
+    """Units have areas where mean rates of areas are to be fitted."""
+    from fitrec.stages.fitted_areas import areas_to_fit
+
+    if context.targets is None:
+        return
+    units = context.targets.units
+    try:
+        areas_to_fit(units, context.run.train, np.flatnonzero(~units["held_out"].to_numpy(bool)))
+    except TrainingError as error:
+        yield str(error)
+
+
+@register("SUGGESTION")
+def every_unit_has_an_area(context: Context) -> Iterator[str]:
+    """No unit is left alone where mean rates of areas are to be fitted."""
+    from fitrec.stages.fitted_areas import areas_of
+
+    train, targets = context.run.train, context.targets
+    if targets is None or train.rule in LEAST_SQUARES or train.gradient.loss_of == "units":
+        return
+    without = np.count_nonzero((areas_of(targets.units) == "") & ~targets.units["held_out"].to_numpy(bool))
+    if 0 < without < context.n_trained:
+        yield f"train.gradient.loss_of is areas, but {without} of {context.n_trained} units have no area: they do not learn"
 
 
 @register("SUGGESTION")

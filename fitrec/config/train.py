@@ -132,6 +132,12 @@ class GradientConfig(Section):
         description="Of the smoothed mean rate of an update's trials against the targets: 'mse': mean squared difference (Hz^2); "
         "'poisson': negative log likelihood of the targets as counts.",
     )
+    loss_of: Literal["units", "areas"] = Field(
+        "units",
+        description="What the loss compares: 'units', every trained neuron's rate with its unit's; 'areas', mean rates of the "
+        "fitted units of each brain area (column 'area' of the units; those without one are left alone). Validations, which "
+        "choose the best weights, judge the same.",
+    )
     optimizer: Literal["adam", "sgd"] = Field("adam", description="How gradients change the weights.")
     learning_rate: float = Field(
         0.1,

@@ -11,6 +11,7 @@ from fitrec.learn.trial_sums import DeviceTrialSums, TrialSums
 from fitrec.networks.weights import Weights
 from fitrec.simulate.threads import thread_map
 
+_Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
 TILE = 512  # units per piece of work
 
 
@@ -55,11 +56,13 @@ def fit_correlation(
 ) -> float:
     """Return `mean_correlation` of smoothed rates (condition, time, trained) of some conditions and the targets of all.
 
-    Segments of a continuous fit are joined in time, as far as a neuron's unit was recorded.
+    Of their regions, where those are fitted. Segments of a continuous fit are joined in time, as far as a neuron's unit was
+    recorded.
     """
+    found, wanted = _compared(problem, smooth_hz, target_hz[conditions])
     if not problem.continuous:
-        return mean_correlation(smooth_hz, target_hz[conditions])
-    wanted, found = (x.reshape(1, -1, x.shape[2]) for x in (target_hz[conditions], smooth_hz))
+        return mean_correlation(found, wanted)
+    wanted, found = (x.reshape(1, -1, x.shape[2]) for x in (wanted, found))
     seen = np.isfinite(wanted)
     number = np.maximum(seen.sum(axis=1, keepdims=True), 1)
     # What was not recorded takes the mean, from which it does not deviate.
@@ -69,8 +72,7 @@ def fit_correlation(
 
 def condition_correlation(problem: Problem, condition: int, psth_hz: NDArray[np.float64]) -> float:
     """Mean correlation of a condition's PSTH (time, trained), not smoothed yet, with its targets."""
-    smoothed = problem.smooth(psth_hz[None])
-    return mean_correlation(smoothed, problem.rate_hz[condition : condition + 1], problem.threads)
+    return mean_correlation(*_smoothed_and_target(problem, condition, psth_hz), problem.threads)
 
 
 def moments_of(problem: Problem, condition: int, sums: TrialSums | DeviceTrialSums) -> NDArray[np.float64]:
@@ -79,8 +81,20 @@ def moments_of(problem: Problem, condition: int, sums: TrialSums | DeviceTrialSu
         goal = problem.device_goal
         found = goal.smoother.moments(sums.smoothed_hz(goal.smoother, problem.bin_s), goal.rate_hz[condition])
         return found[:, None]
-    smoothed = problem.smooth(sums.psth_hz(problem.bin_s)[None])
-    return moments(smoothed, problem.rate_hz[condition : condition + 1], problem.threads)
+    return moments(*_smoothed_and_target(problem, condition, sums.psth_hz(problem.bin_s)), problem.threads)
+
+
+def _smoothed_and_target(problem: Problem, condition: int, psth_hz: NDArray[np.float64]) -> _Pair:
+    return _compared(problem, problem.smooth(psth_hz[None]), problem.rate_hz[condition : condition + 1])
+
+
+def _compared(problem: Problem, smooth_hz: NDArray[np.float64], target_hz: NDArray[np.float64]) -> _Pair:
+    """Return rates and targets, (condition, time, trained), or their means over regions; NaN in targets of no recorded unit."""
+    if problem.regions is None:
+        return smooth_hz, target_hz
+    seen = np.isfinite(target_hz)
+    wanted, numbers = problem.regions.means(target_hz, seen)
+    return problem.regions.means(smooth_hz, seen)[0], np.where(numbers > 0, wanted, np.nan)
 
 
 def smoothed_halves(problem: Problem, sums: TrialSums | DeviceTrialSums) -> NDArray[np.float64]:
@@ -105,7 +119,8 @@ def validate(problem: Problem, weights: Weights, trials: int, first_trial: int) 
     network = problem.simulator.network
     found, rates = [], []
     for condition in range(network.n_conditions):
-        sums = problem.sum_trials(weights, condition, range(first_trial, first_trial + trials))
+        trials_of = range(first_trial, first_trial + trials)
+        sums = problem.sum_trials(weights, condition, trials_of, on_device=problem.regions is None)
         found.append(moments_of(problem, condition, sums))
         rates.append(sums.mean_rates_hz(network.n_exc, problem.bin_s))
         problem.progress(condition, rates[-1], partial(correlation_of, found[-1]), frozen=True)

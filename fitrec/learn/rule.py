@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fitrec.errors import TrainingError
 from fitrec.kernels.cuda.psth import Smoother
+from fitrec.learn.regions import Regions
 from fitrec.learn.trial_sums import DeviceTrialSums, TrialSums, trials_together
 from fitrec.networks.weights import Weights
 from fitrec.simulate.record import TrialRecord
@@ -86,6 +87,8 @@ class Problem:
         Is told the figures of each condition as they come.
     continuous : bool
         Whether conditions are segments of time; `rate_hz` is NaN where they are held out, or a unit was not recorded.
+    regions : Regions or None
+        Of the trained neurons, where mean rates of regions are fitted, not rates of neurons.
 
     """
 
@@ -98,6 +101,7 @@ class Problem:
     threads: int | None
     progress: Progress = unobserved
     continuous: bool = False
+    regions: Regions | None = None
 
     @cached_property
     def fitted(self) -> NDArray[np.int64]:

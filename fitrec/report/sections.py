@@ -73,14 +73,19 @@ def _areas(fit: Fit) -> list[Panel]:
         rest = f" The {_AREAS_SHOWN} areas with the most units are shown, of {len(names)}." if len(names) > _AREAS_SHOWN else ""
         counts = ", ".join(f"{area or 'unknown'} {int(k)}" for area, k in zip(names, n, strict=True) if area in order)
         beside = "regression" if fit.is_continuous else "ceiling"
+        which = "r_test" if fit.has_test else "r_train"
         alt = f"Correlation by brain area. Units: {counts}."
+        of_means = ", ".join(
+            f"{a['area']} {a[which]:.2f}" for a in fit.detail["areas"] if a["area"] in order and a[which] is not None
+        )
+        means = f" Correlation of each area's mean rate: {of_means}." if of_means else ""
         return [
             Panel(
                 by_area("by-area", fit.areas, fit.score, fit.limit, order, alt, R_LABEL)
                 if fit.is_continuous
                 else by_area("by-area", fit.areas, fit.score, fit.limit, order, alt),
                 "By area",
-                f"One dot per unit, the network's median in orange, the median {beside} in grey. Units: {counts}.{rest}",
+                f"One dot per unit, the network's median in orange, the median {beside} in grey. Units: {counts}.{rest}{means}",
             )
         ]
     return []

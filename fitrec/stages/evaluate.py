@@ -33,6 +33,7 @@ from fitrec.evaluate.truth import Truth, score_truth, true_rates
 from fitrec.kernels.cuda.device import open_device
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
+from fitrec.stages.evaluate_areas import area_scores
 from fitrec.stages.evaluate_inputs import check_match, describe_segments, read_provenance, simulated_conditions
 from fitrec.stages.evaluate_tables import metrics_table, per_unit, recorded_cv, to_activity
 from fitrec.targets.smoothing import smooth
@@ -209,6 +210,7 @@ def run(
             else poisson_ceiling(goal.rate_hz, config.trials, goal.bin_size_s, smoother, method=config.correlation, blurred=False)
         ),
         "measures": {name: counted_summary(metrics[name].to_numpy(np.float64)) for name in columns},
+        "areas": area_scores(goal, model_hz, untrained_hz, config.correlation),
         "truth_trials": None if known is None else known.trials,
         "reliable_above": config.reliable_above,
         "r_over_ceiling_reliable": counted_summary(ratio),

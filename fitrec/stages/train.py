@@ -27,6 +27,7 @@ from fitrec.networks.weights import Weights
 from fitrec.simulate.simulator import Simulator
 from fitrec.simulate.threads import available_threads
 from fitrec.stages import VERSIONS
+from fitrec.stages.fitted_areas import areas_to_fit
 from fitrec.stages.gradient_memory import gradient_trial
 from fitrec.stages.train_gradient import make_gradient_fit
 from fitrec.stages.train_memory import require_device_memory, require_memory
@@ -180,6 +181,7 @@ def make_training(
         threads=threads,
         progress=progress,
         continuous=targets.is_continuous,
+        regions=areas_to_fit(targets.units, config, network.trained_unit),
     )
     rule = make_rule(problem, config)
     return Training(problem=problem, rule=rule, validation_trials=config.validation_trials, best=rule.weights)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fitrec.config.train import GradientConfig
 from fitrec.errors import TrainingError
 from fitrec.learn.gradient.fit import FitOptions, GradientFit
-from fitrec.learn.gradient.losses import FiringRate, MeanSquared, PoissonCounts
+from fitrec.learn.gradient.losses import FiringRate, Loss, MeanSquared, PoissonCounts, RegionMean
 from fitrec.learn.gradient.neuron_parameters import Trainable
 from fitrec.learn.gradient.online import OnlineFit
 from fitrec.learn.gradient.optimisers import Settings
@@ -77,7 +77,7 @@ def make_gradient_fit(problem: Problem, rule: str, config: GradientConfig) -> Fi
         loops=config.loops,
         trials=config.trials,
         conditions_per_loop=config.conditions_per_loop,
-        loss=_loss(config, problem.bin_s),
+        loss=_loss(config, problem),
         regularisation=FiringRate(strength=config.rate_penalty, target_hz=config.rate_target_hz) if config.rate_penalty else None,
         optimiser=_optimiser(config, updates),
         common_mode=config.common_mode,
@@ -99,16 +99,14 @@ def make_gradient_fit(problem: Problem, rule: str, config: GradientConfig) -> Fi
 
 
 def _loss(
-    config: GradientConfig, bin_s: float
+    config: GradientConfig, problem: Problem
 ) -> Callable[[NDArray[np.float64], NDArray[np.float64]], tuple[float, NDArray[np.float64]]]:
-    squared, poisson = MeanSquared(), PoissonCounts(bin_s=bin_s)
+    bin_s = problem.bin_s
+    scale, of_each = (1.0, MeanSquared()) if config.loss == "mse" else (bin_s, PoissonCounts(bin_s=bin_s))
+    chosen: Loss = of_each if problem.regions is None else RegionMean(problem.regions, of_each)
 
     def loss(observed_hz: NDArray[np.float64], target_hz: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        recorded = np.isfinite(target_hz)
-        if config.loss == "mse":
-            value, derivative = squared(observed_hz, target_hz, recorded)
-        else:
-            value, derivative = poisson(observed_hz, target_hz * bin_s, recorded)
+        value, derivative = chosen(observed_hz, target_hz * scale, np.isfinite(target_hz))
         return value, np.asarray(derivative, np.float64)
 
     return loss

@@ -58,7 +58,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "rls": {"rule": "rls", "rls": {"loops": 1}},
     "rls, 16 bits": {"rule": "rls", "rls": {"loops": 1, "p_storage": "int16", "static_current": "instantaneous"}},
     "local-adjoint": {"rule": "local-adjoint", "gradient": {**ONE, "loops": 2, "window_ms": 40.0, "trainable": PARAMETERS}},
-    "pp-prop": {"rule": "pp-prop", "gradient": {**ONE, "dale": "exponential"}},
+    "pp-prop": {"rule": "pp-prop", "gradient": {**ONE, "dale": "exponential", "loss_of": "areas", "loss": "poisson"}},
     "e-prop-plus": {"rule": "e-prop-plus", "gradient": {**ONE, "dale": "softplus", "clip_norm": 0.1}},
 }
 

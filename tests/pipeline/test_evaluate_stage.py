@@ -87,6 +87,25 @@ def test_writes_what_the_contract_says(files: FitFiles, tmp_path: Path) -> None:
     assert metrics["fano_model"].median() == pytest.approx(1, abs=0.15)
 
 
+def test_areas_are_scored_by_their_mean_rates(files: FitFiles, tmp_path: Path) -> None:
+    run(files, tmp_path / "evaluation")
+    detail = json.loads((tmp_path / "evaluation" / "detail.json").read_text())
+    targets = store.load(files.targets, Targets)
+    metrics = pd.read_csv(tmp_path / "evaluation" / "metrics.csv", keep_default_na=False)
+    area, with_neuron = targets.units["area"].to_numpy(), (metrics["neuron"] != "").to_numpy()
+    model_hz = store.load(tmp_path / "evaluation" / "activity.zarr", Activity).psth_hz.astype(np.float64)
+    assert [found["area"] for found in detail["areas"]] == sorted(set(area[with_neuron]))
+    for found in detail["areas"]:
+        here = with_neuron & (area == found["area"])
+        assert found["units"] == here.sum()
+        assert found["rate_recorded_hz"] == pytest.approx(targets.rate_hz[..., here].mean())
+        assert targets.rate_test_hz is not None
+        for name, recorded_hz in (("r_train", targets.rate_hz), ("r_test", targets.rate_test_hz)):
+            means = (x[..., here].mean(axis=2).ravel() for x in (model_hz, recorded_hz))
+            assert found[name] == pytest.approx(np.corrcoef(*means)[0, 1], rel=1e-5)
+        assert found["r_test"] > found["untrained_r_test"]
+
+
 def test_every_unit_without_a_figure_has_a_reason(files: FitFiles, tmp_path: Path) -> None:
     run(files, tmp_path / "evaluation")
     metrics = pd.read_csv(tmp_path / "evaluation" / "metrics.csv", keep_default_na=False)

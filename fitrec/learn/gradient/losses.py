@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fitrec.errors import TargetsError
 from fitrec.kernels.eprop import Array
 from fitrec.kernels.reference.softmax import log_softmax
+from fitrec.learn.regions import Regions
 
 Mask = NDArray[np.bool_]
 
@@ -130,24 +131,26 @@ class Fluorescence:
 
 @dataclass(frozen=True, eq=False)
 class RegionMean:
-    """Another loss, of the mean activity of regions.
+    """Another loss, of mean activities of regions; of each region over those of its neurons whose targets were observed then.
 
     Attributes
     ----------
-    weights : (region, neuron), dense or scipy.sparse
-        How much each neuron contributes to each region.
+    regions : Regions
     loss : Loss
 
     """
 
-    weights: Any
+    regions: Regions
     loss: Loss
 
     def __call__(self, observed: Array, target: NDArray[Any], mask: Mask | None = None) -> tuple[float, Array]:
-        """Loss of the regions, derivative by the neurons; `target` and `mask` are those of the regions."""
-        regions = np.asarray((self.weights @ observed.T).T)
-        value, signal = self.loss(regions, target, mask)
-        return value, np.asarray((self.weights.T @ signal.T).T, dtype=observed.dtype)
+        """Loss of the regions, derivative by the neurons."""
+        seen, _ = _seen(observed, target, mask)
+        found, numbers = self.regions.means(observed, seen)
+        wanted, _ = self.regions.means(target, seen)
+        value, signal = self.loss(found, wanted, numbers > 0)
+        by_neuron = self.regions.to_neurons(signal / np.maximum(numbers, 1))
+        return value, np.where(seen, by_neuron, 0).astype(observed.dtype)
 
 
 @dataclass(frozen=True, kw_only=True)

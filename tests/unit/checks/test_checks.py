@@ -15,6 +15,7 @@ from fitrec.config.load import load
 from fitrec.errors import ConfigError
 from tests.pipeline.tiny import CONFIG, write_config
 
+AREAS = {"rule": "local-adjoint", "gradient": {"loss_of": "areas"}}
 CLEAN = merge(CONFIG, {"evaluate": {"trials": 20}})
 
 
@@ -66,11 +67,24 @@ def test_nothing_to_complain_about(tmp_path: Path) -> None:
         ("something_to_train", {"network": {"plastic": {"n_exc": 0, "n_inh": 0}}}, "CRITICAL"),
         ("plausible_rates", {"ingest": {"arrays": {"bin_size_s": 0.0002}}, "targets": {"bin_size_s": 0.0002}}, "right?"),
         ("room_to_match_rates", {"network": {"balanced": {"n_exc": 12}, "assignment": {"population": "exc"}}}, "12 of 12"),
+        (
+            "areas_known",
+            {"train": AREAS},
+            "CRITICAL train.gradient.loss_of is areas, but none of the 12 fitted units has an area",
+        ),
         ("evaluation_trials", {"evaluate": {"trials": 3}}, "SUGGESTION evaluate.trials = 3"),
     ],
 )
 def test_each_check(tmp_path: Path, check: str, changes: dict[str, Any], wanted: str) -> None:
     assert wanted in findings(tmp_path, changes)[check]
+
+
+def test_units_without_an_area_are_counted(tmp_path: Path) -> None:
+    write_config(tmp_path, **CLEAN)
+    with np.load(tmp_path / "rec.npz") as found:
+        np.savez(tmp_path / "rec.npz", **found, area=np.array(["V1"] * 9 + [""] * 3))
+    changes = {"train": AREAS, "ingest": {"arrays": {"unit_columns": {"area": "area"}}}}
+    assert "3 of 12 units have no area" in findings(tmp_path, changes)["every_unit_has_an_area"]
 
 
 def test_noise_alone_can_drive(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """PSTHs against their targets: smoothing, correlations, validations."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from fitrec.kernels.reference import psth as reference
-from fitrec.learn.psth_fit import correlation_of, mean_correlation, moments, validate
+from fitrec.learn.psth_fit import correlation_of, fit_correlation, mean_correlation, moments, validate
+from fitrec.learn.regions import Regions
 from fitrec.learn.trial_sums import TrialSums
 from fitrec.simulate.trials import run_trials
 from fitrec.targets.smoothing import kernel_weights, smooth_with
@@ -30,6 +33,22 @@ def test_targets_without_variance_are_left_out_and_silent_neurons_count_as_0() -
     b[0, :, 0] *= -1
     assert mean_correlation(a, b) == pytest.approx((1 + 1 + 1 - 1 + 0) / 5)
     assert np.isnan(mean_correlation(np.zeros((2, 30, 3)), b))
+
+
+def test_regions_are_compared_by_those_of_their_units_that_were_recorded() -> None:
+    """In continuous time; where none of a region's was, the region does not count."""
+    rng = np.random.default_rng(3)
+    rate, target = rng.gamma(2, 3, (3, 30, 5)), rng.gamma(2, 3, (3, 30, 5))
+    target[1, :, [0, 3]] = target[2, :, 1] = np.nan
+    problem = replace(tiny_training().problem, continuous=True, regions=Regions(["b", "a", "a", "", "b"]))
+    b = [np.concatenate((x[0][:, [0, 4]].mean(axis=1), x[1, :, 4], x[2][:, [0, 4]].mean(axis=1))) for x in (rate, target)]
+    a = [np.concatenate((x[:2, :, [1, 2]].mean(axis=2).ravel(), x[2, :, 2])) for x in (rate, target)]
+    expected = (np.corrcoef(*a)[0, 1] + np.corrcoef(*b)[0, 1]) / 2
+    assert fit_correlation(problem, rate, np.arange(3), target) == pytest.approx(expected)
+    target[1, :, 4] = np.nan
+    b = [np.concatenate((x[0][:, [0, 4]].mean(axis=1), x[2][:, [0, 4]].mean(axis=1))) for x in (rate, target)]
+    expected = (np.corrcoef(*a)[0, 1] + np.corrcoef(*b)[0, 1]) / 2
+    assert fit_correlation(problem, rate, np.arange(3), target) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("shape", [(1, 40, 3), (2, 30, 1030)])

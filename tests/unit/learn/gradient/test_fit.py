@@ -12,8 +12,9 @@ from fitrec.config.train import TrainConfig
 from fitrec.errors import ModelError, TrainingError
 from fitrec.learn.gradient.fit import GradientFit, causal_filter
 from fitrec.learn.gradient.windows import first_bad_step
-from fitrec.learn.psth_fit import mean_correlation
-from tests.tiny_fit import tiny_network, tiny_training
+from fitrec.learn.psth_fit import mean_correlation, validate
+from fitrec.stages.train import make_training
+from tests.tiny_fit import AREAS, tiny_network, tiny_targets, tiny_training
 from tests.tiny_training import GRADIENT, run_training, save_inputs
 
 GRADIENT_NAMES = ("local-adjoint", "pp-prop", "d-rtrl", "e-prop", "e-prop-plus")
@@ -127,7 +128,7 @@ def test_nothing_left_to_learn_is_refused() -> None:
         start(frozen=["exc", "inh", "feed_forward"])
 
 
-@pytest.mark.parametrize("changes", [{}, {"loss": "poisson"}, {"rate_penalty": 0.1}])
+@pytest.mark.parametrize("changes", [{}, {"loss": "poisson"}, {"rate_penalty": 0.1}, {"loss_of": "areas"}])
 def test_the_signal_is_the_derivative_of_the_loss_by_the_spikes(changes: dict[str, Any]) -> None:
     """A spike more in a bin of one trial changes the loss by the signal there, to first order."""
     fit: GradientFit = start(trials=50, **changes)
@@ -144,6 +145,42 @@ def test_the_signal_is_the_derivative_of_the_loss_by_the_spikes(changes: dict[st
     change, h = rng.normal(size=counts.shape), 1e-4
     difference = (loss(counts + h * change) - loss(counts - h * change)) / (2 * h)
     assert (fit._signal(counts / o.trials, 0) * change).sum() == pytest.approx(difference, rel=1e-6)
+
+
+@pytest.mark.parametrize("rule", ["local-adjoint", "e-prop-plus"])
+def test_mean_rates_of_areas_are_learned(rule: str) -> None:
+    """Validations judge them too; a neuron whose unit has no area is left alone."""
+    training = tiny_training(
+        rule=rule,
+        validation_trials=20,
+        gradient={**GRADIENT, "loops": 15, "trials": 8, "loss_of": "areas", "surrogate": {"height": 1.0, "width": 1.0}},
+    )
+    fit, problem, initial = training.rule, training.problem, training.rule.weights
+    assert problem.regions is not None
+    assert problem.regions.names == ("M2", "S1")
+    before, _ = validate(problem, fit.weights, 20, 0)
+    for index in range(fit.n_loops):
+        fit.loop(index)
+    after, _ = validate(problem, fit.weights, 20, 0)
+    network = problem.simulator.network
+    alone = AREAS[network.trained_unit % 4] == ""
+    changed = (fit.weights.plastic != initial.plastic).any(axis=1)
+    np.testing.assert_array_equal(changed, ~alone)
+    psth = np.stack(
+        [np.mean([r.counts[:, network.trained] for r in problem.run_trials(fit.weights, c, range(20))], axis=0) for c in (0, 1)]
+    )
+    areas = [AREAS[network.trained_unit % 4] == name for name in ("M2", "S1")]
+    found, wanted = (np.stack([x[..., a].mean(axis=2) for a in areas], 2) for x in (problem.smooth(psth / 0.02), problem.rate_hz))
+    assert after == pytest.approx(mean_correlation(found, wanted))
+    assert after > before + 0.2
+
+
+def test_areas_have_to_be_known() -> None:
+    targets = tiny_targets()
+    section = TrainConfig.model_validate({"rule": "e-prop", "gradient": {"loss_of": "areas"}})
+    for units in (targets.units.drop(columns="area"), targets.units.assign(area="")):
+        with pytest.raises(TrainingError, match=r"none of the 12 fitted units has an area .*; use loss_of: units, or name"):
+            make_training(tiny_network(), replace(targets, units=units), section, 1)
 
 
 def test_errors_come_from_the_loops_before() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import sparse, stats
+from scipy import stats
 from scipy.special import gammaln
 
 from fitrec.errors import TargetsError
@@ -20,6 +20,7 @@ from fitrec.learn.gradient.losses import (
     one_hot,
 )
 from fitrec.learn.gradient.readout import make_readout
+from fitrec.learn.regions import Regions
 
 T, N = 12, 5
 RANDOM = np.random.default_rng(8)
@@ -27,7 +28,7 @@ OBSERVED = RANDOM.uniform(0.5, 20, (T, N))
 SPIKING = RANDOM.poisson(1.5, (T, N))
 SMOOTH = RANDOM.normal(size=(T, N)) + 0.2 * OBSERVED
 CLASSES = one_hot(RANDOM.integers(0, N, T), N, T)
-WEIGHTS = RANDOM.uniform(0, 1, (3, N)) * (RANDOM.random((3, N)) < 0.7)
+REGIONS = Regions(["b", "a", "", "b", "a"])
 
 
 def differences(function: Callable[[Any], float], at: Any, step: float = 1e-5) -> Any:
@@ -47,8 +48,8 @@ CASES = {
     "fluorescence": (Fluorescence(), SMOOTH),
     "fluorescence, scale at its bound": (Fluorescence(scale_min=0.6), SMOOTH),
     "cross-entropy": (CrossEntropy(), CLASSES),
-    "regions": (RegionMean(WEIGHTS, MeanSquared()), RANDOM.normal(size=(T, 3))),
-    "sparse regions": (RegionMean(sparse.csr_array(WEIGHTS), Fluorescence(scale_min=-9)), RANDOM.normal(size=(T, 3))),
+    "regions": (RegionMean(REGIONS, MeanSquared()), SMOOTH),
+    "counts of regions": (RegionMean(REGIONS, PoissonCounts(bin_s=0.1)), SPIKING),
 }
 
 
@@ -69,7 +70,7 @@ def test_derivatives(name: str, masked: str) -> None:
     assert loss(OBSERVED.astype(np.float32), target, mask)[1].dtype == np.float32
 
 
-@pytest.mark.parametrize("loss", [MeanSquared(), PoissonCounts(bin_s=0.1), Fluorescence()])
+@pytest.mark.parametrize("loss", [MeanSquared(), PoissonCounts(bin_s=0.1), Fluorescence(), RegionMean(REGIONS, MeanSquared())])
 def test_what_was_not_observed_does_not_matter(loss: Loss) -> None:
     mask = np.random.default_rng(10).random((T, N)) < 0.6
     with_gaps = np.where(mask, SPIKING, np.nan)
@@ -89,6 +90,20 @@ def test_values() -> None:
     assert found == 1e4
     residuals = [np.polyfit(OBSERVED[:, j], SMOOTH[:, j], 1, full=True)[1][0] for j in range(N)]
     assert Fluorescence(scale_min=-np.inf)(OBSERVED, SMOOTH)[0] == pytest.approx(sum(residuals) / (T * N))
+
+
+def test_regions() -> None:
+    """Means over the neurons that were seen; those without a region do not count, and have no derivative."""
+    means = np.stack([OBSERVED[:, [1, 4]].mean(axis=1), OBSERVED[:, [0, 3]].mean(axis=1)], axis=1)
+    wanted = np.stack([SMOOTH[:, [1, 4]].mean(axis=1), SMOOTH[:, [0, 3]].mean(axis=1)], axis=1)
+    value, signal = RegionMean(REGIONS, MeanSquared())(OBSERVED, SMOOTH)
+    assert REGIONS.names == ("a", "b")
+    assert value == pytest.approx(np.mean((means - wanted) ** 2))
+    np.testing.assert_allclose(signal[:, [1, 4]], ((means - wanted)[:, :1] / (2 * T)).repeat(2, axis=1))
+    assert not signal[:, 2].any()
+    some = np.array([True, False, True, True, False])
+    value = RegionMean(REGIONS, MeanSquared())(OBSERVED, SMOOTH, some)[0]
+    assert value == pytest.approx(np.mean((means - wanted)[:, 1] ** 2))  # nothing of region a was seen
 
 
 def test_scale_and_offset_of_fluorescence_are_free() -> None:
