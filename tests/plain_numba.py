@@ -55,6 +55,7 @@ def _vfma(a: Any, b: Any, c: Any) -> Any:
 _OPERATIONS: dict[str, Any] = {
     "load": _load,
     "store": _store,
+    "stream": _store,
     "spread": lambda array, offset: np.full(WIDTH, array[offset]),
     "broadcast": lambda value: np.full(WIDTH, value),
     "take_fixed": _take_fixed,

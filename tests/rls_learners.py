@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from fitrec.kernels.cpu import rls as kernel
 from fitrec.kernels.cpu import rls_dense
-from fitrec.kernels.cpu.rls_state import RuleOptions, Signals, aligned_zeros, dense_p, new_state
+from fitrec.kernels.cpu.aligned import aligned_zeros
+from fitrec.kernels.cpu.rls_state import RuleOptions, Signals, dense_p, new_state
 from fitrec.kernels.reference.rls import initial_p
 
 Array = NDArray[np.float64]

@@ -26,6 +26,7 @@ from fitrec.simulate.synapses import Synapses
 DT_MS, RATE_TAU_MS, TRACE_DECAY = 1.0, 20.0, 0.95
 REPEATS = 9
 _SMALL = 1e-6  # weights relative to the drive: too small to matter, so that the rate is the drive's
+UNMOVED = 1e-15  # a learning rate too small to move a weight, but not so small that changes become denormal, which is slow
 PRESETS = ("dense-1000", "sparse-10000")
 
 
@@ -99,7 +100,9 @@ def run(
     setup = make_setup(*given) if preset is None else preset_setup(preset)
     net, steps = setup.net, len(setup.inputs.indptr) - 1
     weights = net.plastic.weight.copy()
-    optimiser = Optimiser([Parameter("synapses", weights, Limits(dale="clip"))], Settings(learning_rate=1e-30), threads=threads)
+    optimiser = Optimiser(
+        [Parameter("synapses", weights, Limits(dale="clip"))], Settings(learning_rate=UNMOVED), threads=threads
+    )
     made = make_rule(rule, net, threads)
     tape, gradient = net.new_tape(steps), made.new_gradient()
     recording = Recording(tape=True, rows=setup.rows, every=setup.every)

@@ -55,7 +55,7 @@ def run(
     net, on_device = setup.net, DeviceModelNetwork(device, setup.net)
     weights = device.asarray(net.plastic.weight)
     parameter = Parameter("synapses", net.plastic.weight, Limits(dale="clip"))
-    optimiser = Optimiser([parameter], Settings(learning_rate=1e-30), device=device, on_device={"synapses": weights})
+    optimiser = Optimiser([parameter], Settings(learning_rate=cpu.UNMOVED), device=device, on_device={"synapses": weights})
     on_cpu = cpu.make_rule(rule, net, 1)
     made, wiring = device_rule(on_device, on_cpu), on_device.wired(weights)
     seconds: dict[str, list[float]] = {name: [] for name in ("simulate", "record", "signals", "gradient", "update")}

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from fitrec.bench.machine import copy_bandwidth, peak_flops, require_memory
 from fitrec.errors import ConfigError
 from fitrec.kernels.cpu import rls_dense
-from fitrec.kernels.cpu.rls_state import RuleOptions, Signals, aligned_zeros, new_state, p_bytes, padded
+from fitrec.kernels.cpu.aligned import aligned_zeros
+from fitrec.kernels.cpu.rls_state import RuleOptions, Signals, new_state, p_bytes, padded
 from fitrec.kernels.reference.rls import initial_p, rls_step
 from fitrec.learn.rls_learner import CpuLearner, LearnerOptions, chosen_rank
 from fitrec.networks.plastic import plastic_inputs

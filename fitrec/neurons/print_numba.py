@@ -12,10 +12,10 @@ import numpy as np
 from numba import njit
 
 from fitrec.kernels.cpu.math import fma
-from fitrec.kernels.cpu.model_loop import add_gradient, add_recurrent, add_to, copy, deliver_events
-from fitrec.kernels.cpu.model_state import CHUNK, Parameters
+from fitrec.kernels.cpu.model_loop import add_gradient, add_recurrent, copy, deliver_events
+from fitrec.kernels.cpu.model_state import STEPS_BACK, Parameters
 from fitrec.kernels.cpu.philox import MEMBRANE_NOISE, normal
-from fitrec.kernels.cpu.simd import broadcast, load, spread, store, vfma, vmul
+from fitrec.kernels.cpu.simd import broadcast, load, spread, store, stream, vfma, vmul
 from fitrec.kernels.cpu.simd_math import (
     take_fixed,
     vabs,
@@ -46,7 +46,7 @@ def numba_module(name: str, blocks: Blocks, vector_constants: tuple[int, ...]) -
 
 
 def numba_functions(name: str, blocks: Blocks, vector_constants: tuple[int, ...] = ()) -> str:
-    """Text of the model's own functions: its step, the step that is recorded, one step back, and the eligibility traces.
+    """Text of the model's own functions: its step, the step that is recorded, steps back, and the eligibility traces.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class _Printer:
         """Return the step that keeps what the derivatives need."""
         code = self.blocks.recorded_step
         return self._step(
-            "recorded_step", ", tape", code, [f"store(tape, {i} * width + i, {r})" for i, r in enumerate(code.output("a"))]
+            "recorded_step", ", tape", code, [f"stream(tape, {i} * width + i, {r})" for i, r in enumerate(code.output("a"))]
         )
 
     def _step(self, name: str, extra: str, code: Code, stores: list[str]) -> str:
@@ -115,34 +115,55 @@ class _Printer:
         return "\n".join(lines)
 
     def adjoint(self) -> str:
-        """Return one step back for a range of neurons."""
+        """Return some steps back for a range of neurons: sixteen at a time, whose adjoints stay in registers meanwhile."""
         b, code = self.blocks, self.blocks.adjoint
-        used = code.used()
-        given = [f"a{k} = load(tape, {k} * width + i)" for k in range(b.kept) if f"a{k}" in used]
-        given += [f"l{k} = load(adjoints, {k} * width + i)" for k in range(len(b.rows)) if f"l{k}" in used]
-        stores = []
+        rows, sums = range(len(b.rows)), list(enumerate(code.output("q")))
+        used = code.used() | {b.decay(port) for port in b.filtered}
+        kept = {f"l{k}": f"adjoints, {k} * width + i" for k in rows}
+        kept |= {f"y{k}": f"filters, {k} * width + i" for k in range(len(b.filtered))}
+        kept |= {f"q{k}": f"sums, {k} * width + i" for k, _ in sums}
+        body = [f"a{k} = load(tape, (t * {b.kept} + {k}) * width + i)" for k in range(b.kept) if f"a{k}" in used]
+        body += map(_line, code.instructions)
         for port, register in enumerate(code.output("g")):
             if port in b.filtered:
-                k = b.filtered.index(port)
-                stores.append(f"y{k} = vfma({b.decay(port)}, load(filters, {k} * width + i), {register})")
-                stores.append(f"store(filters, {k} * width + i, y{k})")
-                register = f"y{k}"
-            stores.append(f"store(arriving, {port} * width + i, {register})")
-        stores += [f"store(adjoints, {k} * width + i, {r})" for k, r in enumerate(code.output("l"))]
-        stores += [
-            f"store(sums, {k} * width + i, vadd(load(sums, {k} * width + i), {r}))" for k, r in enumerate(code.output("q"))
+                y = f"y{b.filtered.index(port)}"
+                body.append(f"{y} = vfma({b.decay(port)}, {y}, {register})")
+                register = y
+            body.append(f"store(arriving, ((t - low) * {len(b.derivatives.ports)} + {port}) * width + i, {register})")
+        body += [f"q{k} = vadd(q{k}, {r})" for k, r in sums]
+        body += [f"new{k} = {r}" for k, r in enumerate(code.output("l"))] + [f"l{k} = new{k}" for k in rows]
+        lines = [
+            "@njit(nogil=True, cache=True)",
+            "def adjoint(tape, low, high, signals, adjoints, arriving, filters, parameters, sums, first, last):",
+            "    width = parameters.width",
+            "    size = signals.states.shape[1]",
+            *(f"    place{k} = signals.place[{k}] * width" for k in rows),
+            *self._constants(used),
+            "    for i in range(first, last, 16):",
+            *(f"        {line}" for line in [*self._vectors(used), *(f"{r} = load({at})" for r, at in kept.items())]),
+            "        row, wait = high // signals.every, high % signals.every",
+            "        spike_row, spike_wait = (high - 1) // signals.spikes_every, (high - 1) % signals.spikes_every",
+            "        for t in range(high - 1, low - 1, -1):",
+            "            if wait == 0:",
+            "                row, wait = row - 1, signals.every",
+            *(
+                line
+                for k in rows
+                for line in (
+                    f"                if place{k} >= 0:",
+                    f"                    l{k} = vadd(l{k}, load(signals.states, row * size + place{k} + i))",
+                )
+            ),
+            "            wait -= 1",
+            "            if signals.spikes.shape[0] > 0:",
+            f"                l{len(rows) - 1} = vadd(l{len(rows) - 1}, load(signals.spikes, spike_row * width + i))",
+            "                if spike_wait == 0:",
+            "                    spike_row, spike_wait = spike_row - 1, signals.spikes_every",
+            "                spike_wait -= 1",
+            *(f"            {line}" for line in body),
+            *(f"        store({at}, {r})" for r, at in kept.items()),
         ]
-        used |= {b.decay(port) for port in b.filtered}
-        return "\n".join(
-            [
-                "@njit(nogil=True, cache=True)",
-                "def adjoint(tape, adjoints, arriving, filters, parameters, sums, first, last):",
-                "    width = parameters.width",
-                *self._constants(used),
-                "    for i in range(first, last, 16):",
-                *(f"        {line}" for line in [*self._vectors(used), *given, *map(_line, code.instructions), *stores]),
-            ]
-        )
+        return "\n".join(lines)
 
     def trace(self, port: int) -> str:
         """Return one step of an eligibility vector driven by one port."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from fitrec.kernels.cpu.aligned import aligned_empty, aligned_zeros, is_aligned
 from fitrec.kernels.cpu.model_state import Drive, Events, Parameters, State, Wiring, new_state, padded
 from fitrec.neurons.compile import CompiledModel
 from fitrec.simulate.synapses import Synapses, no_synapses
@@ -180,7 +181,7 @@ class ModelNetwork:
         names = [s.name for s in self.compiled.model.states]
         sample = np.array([names.index(r) for r in recording.rows], np.int64)
         rows = n_steps if recording.tape else 0
-        tape = self.new_tape(rows) if tape is None or len(tape) < rows else tape[:rows]
+        tape = self.new_tape(rows) if tape is None or len(tape) < rows or not is_aligned(tape) else tape[:rows]
         samples = n_steps // recording.every if len(sample) else 0
         sampled = np.zeros((samples, len(sample) * self.width), self.dtype)
         drive = Drive(self.currents(current), current_every, self._noise_state(names), trial, condition, self.seed)
@@ -232,16 +233,16 @@ class ModelNetwork:
 
     def new_tape(self, n_steps: int) -> NDArray[Any]:
         """Room for what the derivatives need of so many steps."""
-        return np.empty((n_steps, self.compiled.blocks.kept * self.width), self.dtype)
+        return aligned_empty((n_steps, self.compiled.blocks.kept * self.width), self.dtype)
 
     def currents(self, current: NDArray[Any] | None) -> NDArray[Any]:
         """Bring values of the currents, (row, current, neuron), into the kernels' form."""
         n_currents = len(self.compiled.model.currents)
         if current is None:
-            return np.zeros((1, n_currents * self.width), self.dtype)
+            return aligned_zeros((1, n_currents * self.width), self.dtype)
         if current.ndim == 2:
             return current
-        table = np.zeros((len(current), n_currents, self.width), self.dtype)
+        table = aligned_zeros((len(current), n_currents, self.width), self.dtype)
         table[:, :, : self.n] = current
         return table.reshape(len(current), -1)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from fitrec.kernels.cpu import rls_dense
-from fitrec.kernels.cpu.rls_state import RuleOptions, Signals, aligned_zeros, new_state
+from fitrec.kernels.cpu.aligned import aligned_zeros
+from fitrec.kernels.cpu.rls_state import RuleOptions, Signals, new_state
 from fitrec.kernels.cuda.rls_dense import DenseLearners
 from fitrec.kernels.reference.rls import initial_p
 from tests.rls_learners import poisson_samples

@@ -4,7 +4,8 @@ import numpy as np
 from numba import njit
 
 from fitrec.kernels.cpu.math import fma
-from fitrec.kernels.cpu.simd import prefetch
+from fitrec.kernels.cpu.simd import WIDTH, load, load_places, prefetch, store
+from fitrec.kernels.cpu.simd_math import vadd
 
 LINE = 16  # four-byte numbers in a cache line
 AHEAD = 512  # synapses of a row that are asked for before their spike's turn
@@ -55,16 +56,12 @@ def copy(to, array):
 
 
 @njit(nogil=True, cache=True)
-def add_to(total, increment):
-    """Add element by element."""
-    for i in range(total.shape[0]):
-        total[i] += increment[i]
-
-
-@njit(nogil=True, cache=True)
 def gather(gradient, arriving, target):
     """Add what one arriving spike is worth to each synapse of its source."""
-    for k in range(target.shape[0]):
+    whole = target.shape[0] // WIDTH * WIDTH
+    for k in range(0, whole, WIDTH):
+        store(gradient, k, vadd(load(gradient, k), load_places(arriving, target, k)))
+    for k in range(whole, target.shape[0]):
         gradient[k] += arriving[target[k]]
 
 

@@ -8,13 +8,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fitrec.kernels.cpu.aligned import aligned_zeros
 from fitrec.kernels.cpu.simd import WIDTH
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
 # Fixed point of the input buffers, in bits after the point: sums have no order and are exact. Float64 is for checking, with
 # weights rounded to 3e-14.
 FIXED_BITS = {np.dtype(np.float32): 32, np.dtype(np.float64): 44}
-CHUNK = 64  # steps whose derivatives by the inputs are kept at a time on the way back
+STEPS_BACK = 8  # that a vector of neurons goes back at a time: more, and too many rows of the tape are read at once
+CHUNK = 4 * STEPS_BACK  # steps between two meetings of threads on the way back
 
 
 def padded(n: int) -> int:
@@ -75,15 +77,25 @@ class Drive(NamedTuple):
     seed: int
 
 
+class BackSignals(NamedTuple):
+    """Derivatives of the loss, as they are added to the adjoints on the way back."""
+
+    place: NDArray[np.int64]  # (row,) of each adjoint among the rows of `states`, -1 if it has none
+    states: Floats  # (sample, signal row * padded), by the states at the end of every `every`-th step
+    every: int
+    spikes: Floats  # (sample or 0, padded), by the spikes of each step; sample t // spikes_every is step t's
+    spikes_every: int
+
+
 def new_state(n: int, initial: NDArray[np.float64], filters: int, ports: int, dtype: np.dtype) -> State:
     """State at the beginning of a trial; `initial` (state,) or (state, neuron)."""
     width = padded(n)
-    states = np.zeros((len(initial), width), dtype)
+    states = aligned_zeros((len(initial), width), dtype)
     states[:, :n] = initial if initial.ndim == 2 else initial[:, None]
     return State(
         states=states.reshape(-1),
-        filters=np.zeros(filters * width, dtype),
-        buffers=np.zeros(ports * width, np.int64),
-        last=np.zeros(width, dtype),
-        wait=np.zeros(width, dtype),
+        filters=aligned_zeros(filters * width, dtype),
+        buffers=aligned_zeros(ports * width, np.int64),
+        last=aligned_zeros(width, dtype),
+        wait=aligned_zeros(width, dtype),
     )

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fitrec.kernels.cpu.aligned import aligned_zeros
 from fitrec.kernels.cpu.simd import WIDTH
 
 CODE_ONE = 32000.0  # int16 storage: the code of a correlation of 1, with room for rounding
-LINE_BYTES = 64
 
 
 class RlsState(NamedTuple):
@@ -69,14 +69,6 @@ def p_bytes(n_inputs: int, storage: str) -> int:
     if storage == "packed":
         return 4 * packed_size(n_inputs)
     return {"full": 4, "int16": 2}[storage] * n_inputs * padded(n_inputs)
-
-
-def aligned_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """Zeros that begin at a cache line."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    raw = np.zeros(size + LINE_BYTES, np.uint8)
-    start = -raw.ctypes.data % LINE_BYTES
-    return np.asarray(raw[start : start + size].view(dtype).reshape(shape))
 
 
 def new_state(

@@ -12,6 +12,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
+from fitrec.kernels.cpu.aligned import LINE_BYTES
+
 WIDTH = 16
 
 
@@ -93,6 +95,22 @@ def store(typingctx: Any, array: Any, offset: Any, value: Any) -> Any:
             out = _to_int16(builder, out)
         vector = builder.bitcast(pointer, ir.VectorType(element, WIDTH).as_pointer())
         builder.store(out, vector, align=_element_bytes(element))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, value), codegen
+
+
+@intrinsic
+def stream(typingctx: Any, array: Any, offset: Any, value: Any) -> Any:
+    """Write sixteen elements past the caches, for what is read much later; the place must begin a cache line."""
+    if not (isinstance(value, Vector) and _is_float_array(array)):
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])
+        vector = builder.bitcast(pointer, ir.VectorType(pointer.type.pointee, WIDTH).as_pointer())
+        written = builder.store(args[2], vector, align=LINE_BYTES)
+        written.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
         return context.get_dummy_value()
 
     return types.void(array, types.intp, value), codegen
@@ -189,6 +207,33 @@ def vsum2(typingctx: Any, low: Any, high: Any) -> Any:
         return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
 
     return low.dtype(low, low), codegen
+
+
+@intrinsic
+def load_places(typingctx: Any, array: Any, places: Any, offset: Any) -> Any:
+    """Elements of the flat array at sixteen places, int32, those of the flat array `places` from `offset`."""
+    if not (_is_float_array(array) and isinstance(places, types.Array) and places.dtype == types.int32):
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        i64, whole = ir.IntType(64), ir.VectorType(ir.IntType(32), WIDTH)
+        pointer = element_pointer(context, builder, signature.args[1], args[1], args[2])
+        chosen = builder.load(builder.bitcast(pointer, whole.as_pointer()), align=4)
+        first = element_pointer(context, builder, signature.args[0], args[0], ir.Constant(i64, 0))
+        element = first.type.pointee
+        wide = ir.VectorType(i64, WIDTH)
+        size = ir.Constant(wide, [ir.Constant(i64, _element_bytes(element))] * WIDTH)
+        address = builder.add(repeat(builder, builder.ptrtoint(first, i64)), builder.mul(builder.sext(chosen, wide), size))
+        pointers, value = ir.VectorType(first.type, WIDTH), ir.VectorType(element, WIDTH)
+        mask = ir.VectorType(ir.IntType(1), WIDTH)
+        kind = ir.FunctionType(value, [pointers, ir.IntType(32), mask, value])
+        suffix = {"float": "f32", "double": "f64"}[str(element)]
+        function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.gather.v{WIDTH}{suffix}.v{WIDTH}p0")
+        every = ir.Constant(mask, [ir.Constant(ir.IntType(1), 1)] * WIDTH)
+        alignment = ir.Constant(ir.IntType(32), _element_bytes(element))
+        return builder.call(function, [builder.inttoptr(address, pointers), alignment, every, ir.Constant(value, ir.Undefined)])
+
+    return Vector(array.dtype)(array, places, types.intp), codegen
 
 
 @intrinsic

@@ -56,11 +56,7 @@ def go_back(
     spikes,
     n_steps,
     tape,
-    rows,
-    signal,
-    every,
-    spike_signal,
-    spike_every,
+    signals,
     adjoints,
     filters,
     arriving,
@@ -76,16 +72,11 @@ def go_back(
     Parameters
     ----------
     tape : (n_steps, kept * padded)
-    rows : (signal row,) int64
-        Rows (states, then z) to which the rows of `signal` belong.
-    signal : (n_steps // every, signal row * padded)
-        Derivative of the loss by the states after each step whose number plus one is a multiple of `every`.
-    spike_signal : (row, padded)
-        Derivative of the loss by the spikes of each step; row t // spike_every is step t's. May have no rows.
+    signals : BackSignals
     adjoints, filters
         (row * padded,) and (align_pre port * padded,): what comes from the time after the window, on return from its steps.
-    arriving : (2, CHUNK or, for one thread, 1, port * padded)
-        Scratch: derivative of the loss by what arrives in a step.
+    arriving : (1 or, for several threads, 2, chunk, port * padded)
+        Scratch: derivative of the loss by what arrives in a step, for as many steps as a chunk has.
     gradient : (plastic synapse,)
         Added to, in an order of its own for each synapse: latest step first.
     sums : (trainable * padded,)
@@ -96,27 +87,28 @@ def go_back(
         Counter of `meet`.
 
     """
-    width = parameters.width
     parts = sources.shape[0] - 1
-    begin, end = neurons[part], neurons[part + 1]
-    chunk = arriving.shape[1]  # one step suffices a single thread, which waits for no other, and stays in the cache
+    chunk = arriving.shape[1]
     chunks = (n_steps + chunk - 1) // chunk
     for c in range(chunks):
         low = (chunks - 1 - c) * chunk
         high = min(low + chunk, n_steps)
-        kept = arriving[c % 2]
-        for t in range(high - 1, low - 1, -1):
-            if signal.shape[0] > 0 and (t + 1) % every == 0:
-                for r in range(rows.shape[0]):
-                    add_to(
-                        adjoints[rows[r] * width + begin : rows[r] * width + end],
-                        signal[t // every, r * width + begin : r * width + end],
-                    )
-            if spike_signal.shape[0] > 0:
-                add_to(
-                    adjoints[(N_ROWS - 1) * width + begin : (N_ROWS - 1) * width + end], spike_signal[t // spike_every, begin:end]
-                )
-            adjoint(tape[t], adjoints, kept[t - low], filters, parameters, sums, begin, end)
+        kept = arriving[c % arriving.shape[0]]
+        for last in range(high, low, -STEPS_BACK):
+            begin = max(low, last - STEPS_BACK)
+            adjoint(
+                tape,
+                begin,
+                last,
+                signals,
+                adjoints,
+                kept[begin - low :],
+                filters,
+                parameters,
+                sums,
+                neurons[part],
+                neurons[part + 1],
+            )
         if parts > 1:
             meet(team, (c + 1) * parts)
         for t in range(high - 1, low - 1, -1):
@@ -261,24 +253,7 @@ def follow_synapses(
 
 @njit(nogil=True, cache=True)
 def go_back_through_time(
-    parameters,
-    wiring,
-    inputs,
-    spikes,
-    delay,
-    n_steps,
-    tape,
-    rows,
-    signal,
-    every,
-    spike_signal,
-    spike_every,
-    adjoints,
-    filters,
-    arriving,
-    gradient,
-    sums,
-    n,
+    parameters, wiring, inputs, spikes, delay, n_steps, tape, signals, adjoints, filters, arriving, gradient, sums, n
 ):
     """Go back over the steps through all paths (BPTT), touching every synapse in every step; arguments as those of `go_back`.
 
@@ -293,14 +268,9 @@ def go_back_through_time(
     width = parameters.width
     last_row = (N_ROWS - 1) * width
     for t in range(n_steps - 1, -1, -1):
-        if signal.shape[0] > 0 and (t + 1) % every == 0:
-            for r in range(rows.shape[0]):
-                add_to(adjoints[rows[r] * width : (rows[r] + 1) * width], signal[t // every, r * width : (r + 1) * width])
-        if spike_signal.shape[0] > 0:
-            add_to(adjoints[last_row : last_row + width], spike_signal[t // spike_every])
         add_recurrent(adjoints[last_row : last_row + width], arriving[(t + delay) % (delay + 1)], wiring, parameters.one, n)
         now = arriving[t % (delay + 1)]
-        adjoint(tape[t], adjoints, now, filters, parameters, sums, 0, width)
+        adjoint(tape, t, t + 1, signals, adjoints, now, filters, parameters, sums, 0, width)
         last = wiring.plastic_indptr.shape[0] - 1
         add_gradient(gradient, now, spikes.source[spikes.indptr[t] : spikes.indptr[t + 1]], wiring, 0, last)
         add_gradient(gradient, now, inputs.source[inputs.indptr[t] : inputs.indptr[t + 1]], wiring, 0, last)

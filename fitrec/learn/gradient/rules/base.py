@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.errors import ModelError
+from fitrec.kernels.cpu.aligned import aligned_zeros
+from fitrec.kernels.cpu.model_state import BackSignals
 from fitrec.learn.gradient.rules.rule import Adjoints, Gradient, Signals
 from fitrec.neurons.model import SPIKE
 from fitrec.simulate.model_network import ModelNetwork, Trial
@@ -87,7 +89,9 @@ class RuleBase:
 
     def padded(self, values: NDArray[Any]) -> NDArray[Any]:
         """Pad the last axis, the neurons, and join it with the one before if there are three."""
-        out = np.zeros((*values.shape[:-1], self.network.width), self.network.dtype)
+        if values.shape[-1] == self.network.width:
+            return np.ascontiguousarray(values, self.network.dtype).reshape(len(values), -1)
+        out = aligned_zeros((*values.shape[:-1], self.network.width), self.network.dtype)
         out[..., : self.network.n] = values
         return out.reshape(len(values), -1)
 
@@ -158,10 +162,19 @@ class BackwardRule(RuleBase, ABC):
         """Return what comes from the time after a trial."""
         net, ports = self.network, len(self.blocks.derivatives.ports)
         return Adjoints(
-            rows=np.zeros(len(self.blocks.rows) * net.width, net.dtype),
-            filters=np.zeros(len(self.blocks.filtered) * net.width, net.dtype),
-            arriving=np.zeros((net.delay_steps + 1, ports * net.width), net.dtype),
+            rows=aligned_zeros(len(self.blocks.rows) * net.width, net.dtype),
+            filters=aligned_zeros(len(self.blocks.filtered) * net.width, net.dtype),
+            arriving=aligned_zeros((net.delay_steps + 1, ports * net.width), net.dtype),
         )
+
+    def back_signals(self, signals: Signals) -> BackSignals:
+        """Return the kernels' form of learning signals."""
+        signals = self.with_a_path(signals)
+        rows = self.row_numbers(signals.rows)
+        place = np.full(len(self.blocks.rows), -1, np.int64)
+        place[rows] = np.arange(len(rows))
+        states = self.padded(signals.states) if signals.rows else np.zeros((0, 0), self.network.dtype)
+        return BackSignals(place, states, signals.every, self.spike_signal(signals), signals.spikes_every)
 
     @abstractmethod
     def _go_back(
@@ -171,7 +184,7 @@ class BackwardRule(RuleBase, ABC):
 
     def sums(self) -> NDArray[Any]:
         """Return sums of nothing by parameters, (trainable * padded,)."""
-        return np.zeros(len(self.blocks.derivatives.trainable) * self.network.width, self.network.dtype)
+        return aligned_zeros(len(self.blocks.derivatives.trainable) * self.network.width, self.network.dtype)
 
     def add_sums(self, sums: NDArray[Any], gradient: Gradient) -> None:
         """Add the gradient by parameters, (trainable * padded,)."""

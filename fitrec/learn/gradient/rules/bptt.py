@@ -19,10 +19,9 @@ class Bptt(BackwardRule):
     def _go_back(
         self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient | None, adjoints: Adjoints
     ) -> None:
-        net, dtype = self.network, self.network.dtype
+        net = self.network
         self.require_spike_row("this rule follows spikes to other neurons")
-        signals = self.with_a_path(signals)
-        rows, sums = self.row_numbers(signals.rows), self.sums()
+        sums = self.sums()
         into = self.new_gradient() if gradient is None else gradient
         # Slot t % (delay + 1) belongs to step t of this window; steps of the next one are counted from its own beginning.
         adjoints.arriving[:] = np.roll(adjoints.arriving, trial.n_steps, axis=0)
@@ -34,11 +33,7 @@ class Bptt(BackwardRule):
             net.delay_steps,
             trial.n_steps,
             trial.tape,
-            rows,
-            self.padded(signals.states) if signals.rows else np.zeros((0, 0), dtype),
-            signals.every,
-            self.spike_signal(signals),
-            signals.spikes_every,
+            self.back_signals(signals),
             adjoints.rows,
             adjoints.filters,
             adjoints.arriving,

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fitrec.kernels.cpu.model_state import CHUNK
+from fitrec.kernels.cpu.aligned import aligned_empty
+from fitrec.kernels.cpu.model_state import CHUNK, STEPS_BACK
 from fitrec.kernels.cpu.simd import WIDTH
 from fitrec.kernels.cpu.team import new_counter
 from fitrec.learn.gradient.rules.base import BackwardRule
@@ -24,17 +25,15 @@ class LocalAdjoint(BackwardRule):
     def _go_back(
         self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient | None, adjoints: Adjoints
     ) -> None:
-        signals = self.with_a_path(signals)
         net, dtype = self.network, self.network.dtype
         ports, width = len(self.blocks.derivatives.ports), net.width
         cuts = np.linspace(0, width // WIDTH, self.threads + 1).astype(np.int64) * WIDTH
         sources = np.zeros(self.threads + 1, np.int64) if gradient is None else self.source_cuts(self.threads)
         team, sums = new_counter(), self.sums()
-        arriving = np.empty((2, CHUNK if self.threads > 1 else 1, ports * width), dtype)
+        alone = self.threads == 1
+        arriving = aligned_empty((1, STEPS_BACK, ports * width) if alone else (2, CHUNK, ports * width), dtype)
         plastic = np.zeros(0, dtype) if gradient is None else gradient.plastic
-        rows, wiring = self.row_numbers(signals.rows), net.wiring(weights)
-        states = self.padded(signals.states) if signals.rows else np.zeros((0, 0), dtype)
-        spikes = self.spike_signal(signals)
+        wiring, told = net.wiring(weights), self.back_signals(signals)
 
         def back(part: int) -> None:
             net.compiled.cpu.go_back(
@@ -44,11 +43,7 @@ class LocalAdjoint(BackwardRule):
                 trial.spikes,
                 trial.n_steps,
                 trial.tape,
-                rows,
-                states,
-                signals.every,
-                spikes,
-                signals.spikes_every,
+                told,
                 adjoints.rows,
                 adjoints.filters,
                 arriving,
