@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 from fitrec.bench import gradient as cpu
-from fitrec.errors import ConfigError
 from fitrec.kernels.cuda.device import Device
 from fitrec.learn.gradient.constraints import Limits, Parameter
 from fitrec.learn.gradient.device_rules import device_rule, device_signals
@@ -45,11 +44,9 @@ def run(
     Raises
     ------
     ConfigError
-        If the rule has no form for a device, or the rate cannot be reached.
+        If the rate cannot be reached.
 
     """
-    if rule == "bptt":
-        raise ConfigError("--rule bptt runs on the CPU only; give --device cpu, or another rule such as local-adjoint")
     given = (neurons, synapses, rate_hz, steps, rule, model, every, seed)
     setup = cpu.make_setup(*given) if preset is None else cpu.preset_setup(preset)
     net, on_device = setup.net, DeviceModelNetwork(device, setup.net)

@@ -15,6 +15,7 @@ from fitrec.stages.train_gradient import derived, windows_of
 KINDS: dict[str, Kind] = {
     "local-adjoint": "local-adjoint",
     "e-prop": "local-adjoint",
+    "bptt": "bptt",
     "pp-prop": "pp-prop",
     "d-rtrl": "d-rtrl",
     "e-prop-plus": "d-rtrl",
@@ -23,7 +24,7 @@ _GB, _ITEM = 1e9, 4
 
 
 def gradient_trial(network: Network, bin_steps: int, config: TrainConfig) -> GradientTrial | None:
-    """Return the sizes of a trial of a gradient fit; None for rules that do not learn on a device.
+    """Return the sizes of a trial of a gradient fit; None for rules of least squares.
 
     Raises
     ------

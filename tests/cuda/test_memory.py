@@ -81,7 +81,7 @@ def test_the_dry_run_names_the_device() -> None:
         train_memory.require_device_memory(sizes, section, HostDevice(memory=24 * 10**9))
 
 
-@pytest.mark.parametrize("rule", ["local-adjoint", "with parameters", "pp-prop", "d-rtrl"])
+@pytest.mark.parametrize("rule", ["local-adjoint", "with parameters", "bptt", "pp-prop", "d-rtrl"])
 def test_the_tape_of_a_trial_is_planned(rule: str) -> None:
     """A trial is what a batch asks memory for; a window that is too long is refused with the longest one that fits."""
     network, targets, device = tiny_network(), tiny_targets(), HostDevice()

@@ -8,7 +8,7 @@ import pytest
 from fitrec.kernels.cpu.model_state import Events
 from fitrec.kernels.cuda import model as cuda
 from fitrec.kernels.cuda import model_gradient
-from fitrec.learn.gradient.device_rules import by_parameters, device_rule, device_signals, has_device_form
+from fitrec.learn.gradient.device_rules import by_parameters, device_rule, device_signals
 from fitrec.learn.gradient.rules import Bptt, DRtrl, LocalAdjoint, PpProp, Signals
 from fitrec.neurons.compile import compile_model
 from fitrec.simulate.device_network import DeviceModelNetwork
@@ -97,6 +97,7 @@ def signals_of(case: Case, rule: str, part: int, trial: int) -> Signals:
 RULES = {
     "local-adjoint": LocalAdjoint,
     "local-adjoint, states": LocalAdjoint,
+    "bptt": Bptt,
     "pp-prop": lambda net: PpProp(net, decay_pre=0.9, decay_post=0.95),
     "d-rtrl": lambda net: DRtrl(net, cutoff_steps=9),
     "d-rtrl, spikes": DRtrl,
@@ -109,7 +110,9 @@ def half(given: Events, part: int) -> Events:
 
 
 @pytest.mark.parametrize(
-    ("name", "rule"), [*(("everything", rule) for rule in RULES), ("coba", "local-adjoint")], ids=lambda value: value
+    ("name", "rule"),
+    [*(("everything", rule) for rule in RULES), *(("coba", rule) for rule in ("local-adjoint", "bptt"))],
+    ids=lambda value: value,
 )
 def test_gradients_equal_numba(name: str, rule: str, device: Any) -> None:
     """Trials in two windows, from each of which the gradient is taken; the second is looked at for the first."""
@@ -145,10 +148,3 @@ def test_gradients_equal_numba(name: str, rule: str, device: Any) -> None:
         assert (expected.plastic != 0).mean() > 0.25
         np.testing.assert_array_equal(by_synapse[b], expected.plastic, strict=True)
         np.testing.assert_array_equal(by_parameter[b], expected.parameters, strict=True)
-
-
-def test_bptt_has_no_form_for_a_device(caplog: pytest.LogCaptureFixture) -> None:
-    case = case_of("coba", **CASES["coba"])
-    assert has_device_form(LocalAdjoint(case.net))
-    assert not has_device_form(Bptt(case.net))
-    assert "bptt learns on the CPU" in caplog.text

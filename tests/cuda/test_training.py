@@ -59,6 +59,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "rls, 16 bits": {"rule": "rls", "rls": {"loops": 1, "p_storage": "int16", "static_current": "instantaneous"}},
     "local-adjoint": {"rule": "local-adjoint", "gradient": {**ONE, "loops": 2, "window_ms": 40.0, "trainable": PARAMETERS}},
     "pp-prop": {"rule": "pp-prop", "gradient": {**ONE, "dale": "exponential", "loss_of": "areas", "loss": "poisson"}},
+    "bptt": {"rule": "bptt", "gradient": {**ONE, "window_ms": 20.0}},
     "e-prop-plus": {"rule": "e-prop-plus", "gradient": {**ONE, "dale": "softplus", "clip_norm": 0.1}},
 }
 

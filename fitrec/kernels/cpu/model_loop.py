@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+from fitrec.kernels.cpu.lanes import LANES, sum_of_lanes
 from fitrec.kernels.cpu.math import fma
 from fitrec.kernels.cpu.simd import WIDTH, load, load_places, prefetch, store
 from fitrec.kernels.cpu.simd_math import vadd
@@ -177,12 +178,16 @@ def arrivals_by_source(inputs, spikes, n_steps, n_sources):
 
 @njit(nogil=True, cache=True)
 def add_recurrent(adjoint_of_spikes, arriving, wiring, one, n):
-    """Add what the spikes of each neuron do to the neurons they reach."""
+    """Add what the spikes of each neuron do to the neurons they reach: plastic synapses, then static ones, in 32 lanes."""
+    lanes = np.zeros(LANES, arriving.dtype)
     for i in range(n):
-        total = adjoint_of_spikes[i]
-        for k in range(wiring.plastic_indptr[i], wiring.plastic_indptr[i + 1]):
-            total = fma(wiring.plastic_weight[k], arriving[wiring.plastic_target[k]], total)
-        for k in range(wiring.static_indptr[i], wiring.static_indptr[i + 1]):
-            weight = arriving.dtype.type(wiring.static_fixed[k] / one)
-            total = fma(weight, arriving[wiring.static_target[k]], total)
-        adjoint_of_spikes[i] = total
+        lanes[:] = 0
+        first, last = wiring.plastic_indptr[i], wiring.plastic_indptr[i + 1]
+        for k in range(first, last):
+            lane = (k - first) % LANES
+            lanes[lane] = fma(wiring.plastic_weight[k], arriving[wiring.plastic_target[k]], lanes[lane])
+        first, last = wiring.static_indptr[i], wiring.static_indptr[i + 1]
+        for k in range(first, last):
+            lane, weight = (k - first) % LANES, arriving.dtype.type(wiring.static_fixed[k] / one)
+            lanes[lane] = fma(weight, arriving[wiring.static_target[k]], lanes[lane])
+        adjoint_of_spikes[i] += sum_of_lanes(lanes)

@@ -10,12 +10,12 @@ from functools import cache
 import numpy as np
 from numba import njit
 
+from fitrec.kernels.cpu.lanes import LANES, sum_of_lanes
 from fitrec.kernels.cpu.math import exp, expm1, log1p
 from fitrec.kernels.eprop import Array
 from fitrec.kernels.optimise import LINEAR_FROM, PART, Change, Constraint, Optimization, Optimizer, numbers
 
 BLOCK = 32 * PART  # weights per call
-_LANES = 32
 _TINY = sys.float_info.min
 _SGD = int(Optimizer.SGD)
 _NONE, _CLIP, _EXPONENTIAL = int(Constraint.NONE), int(Constraint.CLIP), int(Constraint.EXPONENTIAL)
@@ -132,17 +132,6 @@ def _square(kind, scale, w, g):
     return np.float64(g) * np.float64(g)
 
 
-@njit(inline="always")
-def _tree(lanes):
-    """Sum of 32 lanes: lane i plus lane i + 16, then + 8, + 4, + 2, + 1."""
-    width = _LANES // 2
-    while width:
-        for k in range(width):
-            lanes[k] += lanes[k + width]
-        width //= 2
-    return lanes[0]
-
-
 @njit(nogil=True, cache=True, error_model="numpy")
 def squares(constraint, scale, weights, gradient, start, stop):
     """Return sums of the squares (float64) of the derivatives [start, stop) by what the optimiser moves, one per `PART`."""
@@ -150,23 +139,23 @@ def squares(constraint, scale, weights, gradient, start, stop):
     weights, gradient = weights[start:stop], gradient[start:stop]
     parts = np.empty((weights.shape[0] + PART - 1) // PART)
     for part in range(parts.shape[0]):
-        lanes = np.zeros(_LANES)
+        lanes = np.zeros(LANES)
         end = min((part + 1) * PART, weights.shape[0])
-        for first in range(part * PART, end, _LANES):
-            w, g = weights[first : min(first + _LANES, end)], gradient[first : min(first + _LANES, end)]
+        for first in range(part * PART, end, LANES):
+            w, g = weights[first : min(first + LANES, end)], gradient[first : min(first + LANES, end)]
             for k in range(w.shape[0]):
                 lanes[k] += _square(constraint, size, w[k], g[k])
-        parts[part] = _tree(lanes)
+        parts[part] = sum_of_lanes(lanes)
     return parts
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def total(parts):
     """Sum of the parts of `squares`, in the same order of lanes."""
-    lanes = np.zeros(_LANES)
+    lanes = np.zeros(LANES)
     for i in range(parts.shape[0]):
-        lanes[i % _LANES] += parts[i]
-    return _tree(lanes)
+        lanes[i % LANES] += parts[i]
+    return sum_of_lanes(lanes)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -181,11 +170,11 @@ def shorten_along(gradient, rates, share):
     """
     for row in range(gradient.shape[0]):
         g, r = gradient[row], rates[row if rates.shape[0] > 1 else 0]
-        products, powers = np.zeros(_LANES), np.zeros(_LANES)
-        for first in range(0, g.shape[0], _LANES):
-            for k in range(min(_LANES, g.shape[0] - first)):
+        products, powers = np.zeros(LANES), np.zeros(LANES)
+        for first in range(0, g.shape[0], LANES):
+            for k in range(min(LANES, g.shape[0] - first)):
                 products[k] += np.float64(g[first + k]) * r[first + k]
                 powers[k] += r[first + k] * r[first + k]
-        along = _tree(products) / max(_tree(powers), _TINY)
+        along = sum_of_lanes(products) / max(sum_of_lanes(powers), _TINY)
         for i in range(g.shape[0]):
             g[i] = np.float32(np.float64(g[i]) - (1 - share) * along * r[i])

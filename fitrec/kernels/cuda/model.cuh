@@ -4,6 +4,7 @@
 #include "arithmetic.cuh"
 #include "philox.cuh"
 #include "spikes.cuh"
+#include "sums.cuh"
 
 __device__ __forceinline__ Real flag(bool set) { return set ? Real(1) : Real(0); }
 __device__ __forceinline__ Real choose(Real flag, Real yes, Real no) { return flag != Real(0) ? yes : no; }

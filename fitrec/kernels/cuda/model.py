@@ -217,12 +217,8 @@ class ModelKernels:
             first_step=np.uint32(drive.first_step),
         )
         n_trials = len(record.raster)
-        tiles = n_trials * -(-self.shape.n // BLOCK)
-        grid = min(tiles, self.device.resident_blocks(self._module, "model_run", BLOCK))
-        arrived = self.device.xp.zeros(1, np.uint32)
         structs = (self.sized(n_trials), wiring, state, given, record)
-        args = (self.scalars, *map(pack, structs), arrived)
-        self.device.launch(self._module, "model_run", grid, BLOCK, args, cooperative=True)
+        self.start_together("model_run", n_trials, (self.scalars, *map(pack, structs)))
 
     def count(self, record: Record, bin_steps: int, counts: Any) -> None:
         """Add to `counts` (bin, neuron) int64 the spikes of all trials."""
@@ -232,6 +228,12 @@ class ModelKernels:
     def start(self, kernel: str, threads: int, args: tuple[Any, ...]) -> None:
         """Start a kernel with at least so many threads."""
         self.device.launch(self._module, kernel, -(-threads // BLOCK), BLOCK, args)
+
+    def start_together(self, kernel: str, n_trials: int, args: tuple[Any, ...]) -> None:
+        """Start a kernel whose blocks, with tiles of neurons, wait for each other; its last argument is their counter."""
+        grid = min(n_trials * -(-self.shape.n // BLOCK), self.device.resident_blocks(self._module, kernel, BLOCK))
+        arrived = self.device.xp.zeros(1, np.uint32)
+        self.device.launch(self._module, kernel, grid, BLOCK, (*args, arrived), cooperative=True)
 
     def sized(self, n_trials: int) -> _Parameters:
         """Return the kernels' parameters for so many trials."""

@@ -192,10 +192,28 @@ class Window:
         cells, arriving = self._n_trials * self._kernels.shape.n, self._new_arriving()
         back = pack(_Back(adjoints, filters, sums, arriving, np.int32(arriving.shape[1])))
         for span in self._spans(arriving.shape[1]):
-            args = (self._kernels.scalars, self._parameters, self._record.tape, self._given, span, back)
+            args = (self._kernels.scalars, self._parameters, self._record.tape, self._given, pack(span), back)
             self._kernels.start("model_back", cells, args)
             if gradient is not None:
                 self._gather(span, arriving, gradient)
+
+    def go_back_through_time(self, adjoints: Any, filters: Any, later: Any, sums: Any, gradient: Any) -> None:
+        """Add the gradient along all paths; see `go_back_through_time` in loop.py. Arguments as those of `go_back`.
+
+        Parameters
+        ----------
+        later : (trial, delay, port * padded)
+            Derivatives by what arrives in the steps after the window; changed to those of its first steps.
+
+        """
+        k, arriving, delay = self._kernels, self._new_arriving(), later.shape[1]
+        back = pack(_Back(adjoints, filters, sums, arriving, np.int32(arriving.shape[1])))
+        for span in self._spans(arriving.shape[1]):
+            front = (k.scalars, self._parameters, self._wiring, self._record.tape, self._given, pack(span), back, later)
+            k.start_together("model_back_through_time", self._n_trials, front)
+            if gradient is not None:
+                self._gather(span, arriving, gradient)
+            later[:] = k.device.xp.concatenate((arriving[:, : span.high - span.low], later), axis=1)[:, :delay]
 
     def products(self, post: Postsynaptic, pre: Presynaptic, gradient: Any) -> None:
         """Add the gradient of pp-prop; see `weigh_traces` in loop.py and `kernels.cpu.model_loop.go_back_products`."""
@@ -216,7 +234,7 @@ class Window:
             _Products(products, filtered, summed, arriving, pre.filter_decay, number(pre.decay), np.int32(every), chunk)
         )
         for span in self._spans(arriving.shape[1]):
-            k.start("model_products", cells, (self._parameters, span, struct))
+            k.start("model_products", cells, (self._parameters, pack(span), struct))
             self._gather(span, arriving, gradient)
         k.start("model_carry", 32 * self._rows, (self._parameters, self._wiring, struct, pre.traces, gradient))
         given = (self._parameters, self._arrivals, pre.left, pre.traces, np.int32(self._n_steps))
@@ -237,13 +255,13 @@ class Window:
         s, chunk = self._kernels.shape, min(CHUNK, self._n_steps)
         return self._kernels.device.xp.zeros((self._n_trials, chunk, s.ports * s.width), self._kernels.dtype)
 
-    def _spans(self, chunk: int) -> list[Any]:
+    def _spans(self, chunk: int) -> list[_Span]:
         """Pieces of the window, latest first."""
         highs = range(self._n_steps, 0, -chunk)
-        return [pack(_Span(*map(np.int32, (self._n_steps, max(0, high - chunk), high)))) for high in highs]
+        return [_Span(*map(np.int32, (self._n_steps, max(0, high - chunk), high))) for high in highs]
 
-    def _gather(self, span: Any, arriving: Any, gradient: Any) -> None:
-        args = (self._parameters, self._wiring, self._arrivals, span, arriving, gradient, np.int32(arriving.shape[1]))
+    def _gather(self, span: _Span, arriving: Any, gradient: Any) -> None:
+        args = (self._parameters, self._wiring, self._arrivals, pack(span), arriving, gradient, np.int32(arriving.shape[1]))
         self._kernels.start("model_gather", 32 * self._rows, args)
 
 

@@ -1,6 +1,5 @@
 """The gradient rules of `rules` for batches of trials on a device, with the same bits."""
 
-import logging
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -10,13 +9,11 @@ from numpy.typing import NDArray
 from fitrec.kernels.cpu.model_loop import left_of_arrivals
 from fitrec.kernels.cuda import model_gradient as cuda
 from fitrec.kernels.cuda.model import Shape, Wiring
-from fitrec.learn.gradient.rules import DRtrl, LocalAdjoint, PpProp, Rule, Signals
+from fitrec.learn.gradient.rules import Bptt, DRtrl, LocalAdjoint, PpProp, Rule, Signals
 from fitrec.learn.gradient.rules.pp_prop import trace_correction
 from fitrec.simulate.device_network import DeviceModelNetwork, DeviceTrials
 
-logger = logging.getLogger(__name__)
-
-Kind = Literal["local-adjoint", "pp-prop", "d-rtrl"]
+Kind = Literal["local-adjoint", "bptt", "pp-prop", "d-rtrl"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +34,19 @@ class DeviceGradient:
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceAdjoints:
-    """`rules.Adjoints` of each trial, on the device: (trial, row * padded) and (trial, align_pre port * padded)."""
+    """`rules.Adjoints` of each trial, on the device.
+
+    Attributes
+    ----------
+    rows, filters : (trial, row * padded), (trial, align_pre port * padded)
+    arriving : (trial, delay, port * padded)
+        Of rules that cut other neurons (trial, 0, ...).
+
+    """
 
     rows: Any
     filters: Any
+    arriving: Any
 
 
 class DeviceRule(Protocol):
@@ -121,21 +127,40 @@ class DeviceLocalAdjoint(_Base):
         """Add the gradients of trials recorded with their tape."""
         after = self._nothing(trials.n_trials) if after is None else after
         sums = self._sums(trials.n_trials)
-        self._window(wiring, trials, signals).go_back(after.rows, after.filters, sums, gradient.plastic)
+        self._go_back(self._window(wiring, trials, signals), after, sums, gradient.plastic)
         gradient.parameters[:] += sums
 
     def look_back(self, wiring: Wiring, trials: DeviceTrials, signals: cuda.Signals) -> DeviceAdjoints:
         """Return what comes from a window to the time before it."""
         before, sums = self._nothing(trials.n_trials), self._sums(trials.n_trials)
-        self._window(wiring, trials, signals).go_back(before.rows, before.filters, sums, None)
+        self._go_back(self._window(wiring, trials, signals), before, sums, None)
         return before
 
-    def _nothing(self, n: int) -> DeviceAdjoints:
+    def _go_back(self, window: cuda.Window, adjoints: DeviceAdjoints, sums: Any, gradient: Any) -> None:
+        window.go_back(adjoints.rows, adjoints.filters, sums, gradient)
+
+    def _nothing(self, n: int, delay: int = 0) -> DeviceAdjoints:
         shape = self.network.shape
-        return DeviceAdjoints(rows=self._zeros(n, shape.rows * shape.width), filters=self._zeros(n, shape.filters * shape.width))
+        return DeviceAdjoints(
+            rows=self._zeros(n, shape.rows * shape.width),
+            filters=self._zeros(n, shape.filters * shape.width),
+            arriving=self._zeros(n, delay, shape.ports * shape.width),
+        )
 
     def _sums(self, n: int) -> Any:
         return self._zeros(n, self.network.shape.trainable * self.network.shape.width)
+
+
+class DeviceBptt(DeviceLocalAdjoint):
+    """`rules.Bptt`."""
+
+    kind = "bptt"
+
+    def _go_back(self, window: cuda.Window, adjoints: DeviceAdjoints, sums: Any, gradient: Any) -> None:
+        window.go_back_through_time(adjoints.rows, adjoints.filters, adjoints.arriving, sums, gradient)
+
+    def _nothing(self, n: int, delay: int = 0) -> DeviceAdjoints:
+        return super()._nothing(n, self.network.shape.delay)
 
 
 class DevicePpProp(_Base):
@@ -225,23 +250,19 @@ def gradient_bytes(kind: Kind, shape: Shape, synapses: int, itemsize: int, n_ste
     if kind == "d-rtrl":  # traces of all synapses
         return itemsize * (cells + shape.rows * synapses)
     cells += shape.ports * shape.width * min(n_steps, cuda.CHUNK)  # what arrives in some steps
+    if kind == "bptt":  # what arrives after these, and the steps of both while they are put together
+        cells += shape.ports * shape.width * (min(n_steps, cuda.CHUNK) + 3 * shape.delay)
     if kind == "pp-prop":  # products of each step, and traces of neurons and sources
         cells += shape.ports * (shape.width * (n_steps + shape.rows) + 2 * (shape.n + shape.n_inputs))
     return itemsize * cells
 
 
-def has_device_form(rule: Rule) -> bool:
-    """Whether a rule runs on a device; bptt, a check for small networks, does not, and the log says so."""
-    if isinstance(rule, LocalAdjoint | PpProp | DRtrl):
-        return True
-    logger.warning("bptt learns on the CPU: it has no form for a GPU")
-    return False
-
-
 def device_rule(network: DeviceModelNetwork, rule: Rule) -> DeviceRule:
-    """Return the form that a rule has on a device (`has_device_form`)."""
+    """Return the form that a rule has on a device."""
     if isinstance(rule, LocalAdjoint):
         return DeviceLocalAdjoint(network)
+    if isinstance(rule, Bptt):
+        return DeviceBptt(network)
     if isinstance(rule, PpProp):
         return DevicePpProp(network, rule)
     assert isinstance(rule, DRtrl)

@@ -24,7 +24,6 @@ class DeviceWork:
     Parameters
     ----------
     rule : Rule
-        One that `has_device_form`.
 
     Weights are given, and gradients returned, on the device.
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from fitrec.errors import TrainingError
 from fitrec.learn.gradient.device_learned import DeviceLearnedWeights
-from fitrec.learn.gradient.device_rules import has_device_form
 from fitrec.learn.gradient.device_work import DeviceWork
 from fitrec.learn.gradient.host_work import Asked, HostWork, Work
 from fitrec.learn.gradient.learned import LearnedWeights
@@ -117,7 +116,7 @@ class GradientFit:
         self._on_cpu = HostWork(trials, options.make_rule, options.windows, problem.bin_steps, problem.threads)
         self._work: Work[Any] = self._on_cpu
         device = problem.simulator.device
-        if device is not None and has_device_form(self._on_cpu.rule):
+        if device is not None:
             self._work = DeviceWork(device, trials, self._on_cpu.rule, options.windows, problem.bin_steps)
             self._weights: LearnedWeights = DeviceLearnedWeights(problem, trials, options, device)
         else:
