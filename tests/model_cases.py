@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fitrec.kernels.reference import model as reference
 from fitrec.learn.gradient.rules import Signals
 from fitrec.neurons.compile import CompiledModel
 from fitrec.neurons.load import library_model, library_names, parse_model, preset_names
 from fitrec.neurons.model import SPIKE, Model
+from fitrec.neurons.reference import network as reference
 from fitrec.simulate.model_network import ModelNetwork, Recording, Trial, events
 from fitrec.simulate.synapses import make_synapses
 

@@ -100,9 +100,7 @@ def run(
     setup = make_setup(*given) if preset is None else preset_setup(preset)
     net, steps = setup.net, len(setup.inputs.indptr) - 1
     weights = net.plastic.weight.copy()
-    optimiser = Optimiser(
-        [Parameter("synapses", weights, Limits(dale="clip"))], Settings(learning_rate=UNMOVED), threads=threads
-    )
+    optimiser = Optimiser([Parameter("synapses", weights, Limits(dale="clip"))], Settings(learning_rate=UNMOVED), threads=threads)
     made = make_rule(rule, net, threads)
     tape, gradient = net.new_tape(steps), made.new_gradient()
     recording = Recording(tape=True, rows=setup.rows, every=setup.every)

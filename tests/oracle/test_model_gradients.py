@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fitrec.kernels.reference import gradient as reference
-from fitrec.kernels.reference.model import simulate
 from fitrec.learn.gradient.rules import Bptt, DRtrl, Gradient, LocalAdjoint, PpProp, Rule, Signals
 from fitrec.neurons.compile import CompiledModel, compile_model
+from fitrec.neurons.reference import gradient as reference
+from fitrec.neurons.reference.network import simulate
 from fitrec.neurons.verify import differentiable_parameters
 from fitrec.simulate.model_network import ModelNetwork, Recording, Trial, events
 from fitrec.simulate.synapses import make_synapses

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fitrec.kernels.reference.dual import Dual, dot_of, value_of
-from fitrec.kernels.reference.model import Given, Network, Run, jacobians, simulate
+from fitrec.neurons.reference.dual import Dual, dot_of, value_of
+from fitrec.neurons.reference.network import Given, Network, Run, jacobians, simulate
 
 Array = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ class Tape:
     arrivals : (step, source)
         Spikes as they arrive.
     jacobian : (step, row, variable, neuron)
-        `fitrec.kernels.reference.model.jacobians`.
+        `fitrec.neurons.reference.network.jacobians`.
     decay : (port,)
         Decay of the filter of each align_pre port; 0 for others, which have none.
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fitrec.kernels.reference.dual import Dual, dot_of, evaluate, value_of, where
 from fitrec.kernels.reference.philox import normal
 from fitrec.neurons.expression import Statement
 from fitrec.neurons.model import DT, SPIKE, Model
+from fitrec.neurons.reference.dual import Dual, dot_of, evaluate, value_of, where
 
 MEMBRANE_NOISE = 2  # stream of the generator
 
