@@ -185,7 +185,6 @@ def make_setup(neurons: int, synapses: int, rate_hz: float, steps: int, rule: st
     level = _level(unconnected, shape, rate_hz, nothing)
     plastic = _plastic(neurons, synapses, _SMALL * level, rng)
     net = ModelNetwork(compiled, n=neurons, n_inputs=0, dt_ms=DT_MS, plastic=plastic)
-    target = np.float32(rate_hz * 1e-3)
     if rule == "e-prop":
         leaky = make_readout(rng.normal(size=(neurons, 2)).astype(np.float32), kappa=float(np.exp(-DT_MS / 20)))
 
@@ -196,9 +195,10 @@ def make_setup(neurons: int, synapses: int, rate_hz: float, steps: int, rule: st
 
         return Setup(net=net, inputs=nothing, current=net.currents(level * shape), rows=(), every=1, learn=learn)
 
+    wanted = np.full((steps // every, neurons), rate_hz * 1e-3, np.float32)
+
     def compare(trial: Trial) -> Signals:
-        observed = trial.sampled[:, 0]
-        _, derivative = MeanSquared()(observed, np.broadcast_to(target, observed.shape))
+        _, derivative = MeanSquared()(trial.sampled[:, 0], wanted)
         with_spikes = np.zeros((1, neurons), np.float32) if spikes else None
         return Signals(rows=(RATE,), every=every, states=derivative[:, None], spikes=with_spikes, spikes_every=steps)
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.errors import TargetsError
+from fitrec.kernels.cpu import losses as kernel
 from fitrec.kernels.eprop import Array
 from fitrec.kernels.reference.softmax import log_softmax
 from fitrec.learn.regions import Regions
@@ -53,10 +54,15 @@ class MeanSquared:
 
     def __call__(self, observed: Array, target: NDArray[Any], mask: Mask | None = None) -> tuple[float, Array]:
         """Mean of (observed - target)^2."""
-        seen, number = _seen(observed, target, mask)
-        difference = observed - np.where(seen, target, observed).astype(observed.dtype)
-        value = float(np.sum(np.square(difference, dtype=np.float64))) / number
-        return value, (2 / number) * difference
+        _require_shape(observed, target)
+        seen = np.zeros(0, np.bool_) if mask is None else np.broadcast_to(mask, observed.shape).ravel()
+        number = observed.size if mask is None else np.count_nonzero(seen)
+        slope, scale = np.empty(observed.shape, observed.dtype), observed.dtype.type(2 / max(number, 1))
+        flat = np.ravel(observed), np.ravel(target).astype(observed.dtype, copy=False)
+        total = float(kernel.squared(*flat, seen, scale, slope.reshape(-1)))
+        if not number or not np.isfinite(total):
+            _seen(observed, target, mask)  # says what is wrong if it is the target
+        return total / number, slope
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +90,9 @@ class PoissonCounts:
         counts = np.where(seen, target, 1).astype(observed.dtype)  # elements that were not observed: k = m = 1
         terms = expected - counts * np.log(expected)
         total = float(terms.sum(dtype=np.float64)) - (seen.size - number)
-        return total / number, (self.bin_s / number) * (1 - counts / expected)
+        slope = np.empty(observed.shape, observed.dtype)
+        kernel.poisson(expected.ravel(), counts.ravel(), observed.dtype.type(self.bin_s / number), slope.reshape(-1))
+        return total / number, slope
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,10 +219,14 @@ def one_hot(classes: NDArray[np.integer] | int, n_classes: int, n_steps: int) ->
     return np.asarray(np.eye(n_classes)[np.broadcast_to(classes, n_steps)])
 
 
-def _seen(observed: Array, target: NDArray[Any], mask: Mask | None) -> tuple[Mask, int]:
-    """Which elements count, (time, unit), and how many."""
+def _require_shape(observed: Array, target: NDArray[Any]) -> None:
     if observed.shape != target.shape:
         raise TargetsError(f"the target has shape {target.shape}, the observation {observed.shape}; they have to agree")
+
+
+def _seen(observed: Array, target: NDArray[Any], mask: Mask | None) -> tuple[Mask, int]:
+    """Which elements count, (time, unit), and how many."""
+    _require_shape(observed, target)
     seen = np.broadcast_to(np.True_ if mask is None else mask, observed.shape)
     number = int(np.count_nonzero(seen))
     if number == 0:

@@ -92,6 +92,16 @@ def test_values() -> None:
     assert Fluorescence(scale_min=-np.inf)(OBSERVED, SMOOTH)[0] == pytest.approx(sum(residuals) / (T * N))
 
 
+@pytest.mark.parametrize("size", [1, 31, 32, 33, 1000])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_squared_error_of_any_number_of_elements(size: int, dtype: Any) -> None:
+    rng = np.random.default_rng(size)
+    observed, target = (rng.normal(size=(size, 1)).astype(dtype) for _ in range(2))
+    value, signal = MeanSquared()(observed, target.astype(np.float64))
+    assert value == pytest.approx(np.mean((observed - target).astype(np.float64) ** 2), rel=1e-13)
+    np.testing.assert_array_equal(signal, dtype(2 / size) * (observed - target), strict=True)
+
+
 def test_regions() -> None:
     """Means over the neurons that were seen; those without a region do not count, and have no derivative."""
     means = np.stack([OBSERVED[:, [1, 4]].mean(axis=1), OBSERVED[:, [0, 3]].mean(axis=1)], axis=1)
@@ -132,6 +142,7 @@ def test_firing_rates() -> None:
         (MeanSquared(), SMOOTH[:3], None, r"shape \(3, 5\), the observation \(12, 5\)"),
         (MeanSquared(), SMOOTH, np.zeros(N, bool), "no element of the target is observed"),
         (MeanSquared(), np.full((T, N), np.nan), np.arange(N) > 1, "at time 0 of unit 2 is nan"),
+        (MeanSquared(), np.full((T, N), np.inf), None, "at time 0 of unit 0 is inf"),
         (CrossEntropy(), CLASSES, np.ones(N, bool), r"mask of times, \(12, 1\)"),
         (PoissonCounts(bin_s=0.1, floor_hz=-30), SPIKING, None, "cannot be negative"),
     ],
