@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,14 @@ from fitrec.learn.gradient.constraints import Limits, Parameter
 from fitrec.learn.gradient.losses import MeanSquared
 from fitrec.learn.gradient.optimisers import Optimiser, Settings
 from fitrec.learn.gradient.readout import make_readout
-from fitrec.learn.gradient.rules import Bptt, DRtrl, LocalAdjoint, PpProp, Rule, Signals
+from fitrec.learn.gradient.rules import Bptt, DRtrl, EPropPlus, LocalAdjoint, PpProp, Rule, Signals
 from fitrec.neurons.compile import compile_model
 from fitrec.neurons.load import library_model
 from fitrec.neurons.observation import RATE, observe_rate
 from fitrec.simulate.model_network import ModelNetwork, Recording, Trial
 from fitrec.simulate.synapses import Synapses
 
-DT_MS, RATE_TAU_MS, TRACE_DECAY = 1.0, 20.0, 0.95
+DT_MS, RATE_TAU_MS, TRACE_DECAY, CUTOFF_STEPS = 1.0, 20.0, 0.95, 100
 REPEATS = 9
 _SMALL = 1e-6  # weights relative to the drive: too small to matter, so that the rate is the drive's
 UNMOVED = 1e-15  # a learning rate too small to move a weight, but not so small that changes become denormal, which is slow
@@ -77,7 +77,8 @@ def run(
         Of 1 ms, from one update to the next.
     every : int
         Steps between learning signals: the difference of each neuron's filtered rate from a target. With ``e-prop`` it is
-        the error of a leaky readout, in every step.
+        the error of a leaky readout, in every step. With ``e-prop-plus`` an update follows each of them, so `steps` are a
+        multiple of it.
     preset : str, optional
         Instead of all that one of the networks of pp_prop.md 5: ``dense-1000`` (5.1), ``sparse-10000`` (5.2).
 
@@ -85,7 +86,7 @@ def run(
     -------
     dict
         Milliseconds per step of a plain simulation, of a recorded one, of loss and learning signals, of the gradient, and of the
-        optimiser's update divided by the steps: medians over repetitions, compilation apart. On one thread processor time,
+        optimiser's update: medians over repetitions, compilation apart. On one thread processor time,
         which other programs disturb least; else wall time. ``train_over_simulate``: recording, gradient and update by the plain
         simulation; ``..._with_loss``: the loss and its learning signals as well.
         ``bytes_per_synapse``: targets, weights, gradient, Adam's moments.
@@ -117,7 +118,8 @@ def run(
         marks.append(clock())
         signals = setup.learn(trial)
         marks.append(clock())
-        made.add(weights, trial, signals, gradient)
+        for part, of_part in parts(rule, trial, signals):
+            made.add(weights, part, of_part, gradient)
         marks.append(clock())
         optimiser.step({"synapses": gradient.plastic})
         marks.append(clock())
@@ -138,6 +140,8 @@ def figures(rule: str, setup: Setup, preset: str | None, seconds: dict[str, list
     """Say what was timed, with the medians."""
     net, steps = setup.net, trial.n_steps
     ms = {name: 1e3 * float(np.median(values)) / steps for name, values in seconds.items()}
+    update_ms, updates = ms["update"] * steps, steps // setup.every if rule == "e-prop-plus" else 1
+    train = ms["record"] + ms["gradient"] + ms["update"] * updates
     return {
         "rule": rule,
         "model": net.compiled.model.name,
@@ -152,16 +156,30 @@ def figures(rule: str, setup: Setup, preset: str | None, seconds: dict[str, list
         "record_ms_per_step": ms["record"],
         "signals_ms_per_step": ms["signals"],
         "gradient_ms_per_step": ms["gradient"],
-        "update_ms": ms["update"] * steps,
-        "train_over_simulate": (ms["record"] + ms["gradient"] + ms["update"]) / ms["simulate"],
-        "train_over_simulate_with_loss": (ms["record"] + ms["gradient"] + ms["update"] + ms["signals"]) / ms["simulate"],
+        "update_ms": update_ms,
+        "updates": updates,
+        "train_over_simulate": train / ms["simulate"],
+        "train_over_simulate_with_loss": (train + ms["signals"]) / ms["simulate"],
     }
+
+
+def parts(rule: str, trial: Trial, signals: Signals) -> list[tuple[Trial, Signals]]:
+    """Cut a trial where the rule has updates."""
+    if rule != "e-prop-plus":
+        return [(trial, signals)]
+    every = signals.every
+    return [
+        (trial.cut(k * every, (k + 1) * every), replace(signals, states=signals.states[k : k + 1]))
+        for k in range(len(signals.states))
+    ]
 
 
 def make_rule(name: str, net: ModelNetwork, threads: int) -> Rule:
     """Return a rule by its name on the command line."""
     if name == "pp-prop":
         return PpProp(net, decay_pre=TRACE_DECAY, decay_post=TRACE_DECAY, threads=threads)
+    if name == "e-prop-plus":
+        return EPropPlus(net, threads, cutoff_steps=CUTOFF_STEPS)
     kinds: dict[str, Callable[..., Rule]] = {"local-adjoint": LocalAdjoint, "e-prop": LocalAdjoint, "d-rtrl": DRtrl, "bptt": Bptt}
     return kinds[name](net, threads)
 
@@ -175,6 +193,8 @@ def make_setup(neurons: int, synapses: int, rate_hz: float, steps: int, rule: st
         raise ConfigError(f"--rate-hz is {rate_hz:g}, but must be above 0 and below {500 / DT_MS:g}, a spike in two steps")
     if every > steps:
         raise ConfigError(f"--every is {every}, more than the {steps} steps of --steps: no learning signal would come")
+    if rule == "e-prop-plus" and steps % every:
+        raise ConfigError(f"--every is {every}, but must divide the {steps} steps of --steps with --rule e-prop-plus")
     rng = np.random.default_rng(seed)
     spikes = rule in ("e-prop", "bptt")
     compiled = compile_model(observe_rate(model, RATE_TAU_MS), spike_signal=spikes)

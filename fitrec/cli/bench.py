@@ -28,7 +28,7 @@ EXAMPLES
 
 # Stated here so that the help needs no numerics; a test holds it against fitrec.bench.presets.
 PRESETS = ("sinusoid-10k", "default-4096", "neuropixels-66k", "million")
-GRADIENT_RULES = ("local-adjoint", "pp-prop", "d-rtrl", "e-prop", "bptt")
+GRADIENT_RULES = ("local-adjoint", "pp-prop", "d-rtrl", "e-prop", "e-prop-plus", "bptt")
 GRADIENT_PRESETS = ("dense-1000", "sparse-10000")
 _json = click.option("--json", "json_file", type=options.PATH, help="Write the figures into this file.")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from fitrec.kernels.cuda import lif, ridge, rls
 from fitrec.kernels.cuda.model import Shape
 from fitrec.kernels.cuda.psth import psth_bytes
-from fitrec.learn.gradient.device_rules import Kind, gradient_bytes
+from fitrec.learn.gradient.device_base import Kind, gradient_bytes
 from fitrec.learn.memory import FitSizes, Parts
 from fitrec.learn.rls_learner import chosen_rank
 from fitrec.learn.statistics_form import is_shared, slots

@@ -123,7 +123,7 @@ def ridge_parts(s: FitSizes, *, trials: tuple[int, ...], gram: str, memory_bytes
 def gradient_parts(s: FitSizes, *, tape_bytes: float, threads: int) -> Parts:
     """Count what gradient rules need besides: synapses sorted by source, gradients, the optimiser, the tape.
 
-    The traces of ``d-rtrl`` and ``e-prop-plus`` (four floats per synapse and row) come on top.
+    The traces of ``d-rtrl`` and ``e-prop-plus`` (a float per synapse and row) come on top.
     """
     synapses = s.n_trained * (s.n_inputs + s.n_ff)
     learned = s.n_trained * (s.n_inputs + s.n_feed_forward_weights)

@@ -15,7 +15,7 @@ from fitrec.neurons.expression import Expression
 from fitrec.neurons.lower import Constants, Instruction, Lowering
 from fitrec.neurons.model import Model
 from fitrec.neurons.recall import Replay, values_to_keep
-from fitrec.neurons.step_code import choose, lower_entries, lower_step, rows_with_a_path
+from fitrec.neurons.step_code import choose, lower_entries, lower_step, reached_rows, rows_with_a_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +56,17 @@ class Blocks:
     rows : tuple of str
         The states that inputs or trainable parameters reach, and z if it can carry a derivative: where the loss depends on
         spikes themselves or the update uses the spike of the step before.
+    depends : (row, row) of bool
+        Whether a row ever depends on another.
+    driven : (port, row) of bool
+        Whether a row ever depends on a port.
 
     """
 
     derivatives: Derivatives
     rows: tuple[str, ...]
+    depends: tuple[tuple[bool, ...], ...]
+    driven: tuple[tuple[bool, ...], ...]
     constants: tuple[Expression, ...]
     step: Code
     recorded_step: Code
@@ -107,12 +113,15 @@ def make_blocks(model: Model, trainable: tuple[str, ...] = (), *, spike_signal: 
     rows = tuple(derivatives.rows[k] for k in chosen)
     entries = {part: choose(e, len(derivatives.rows), chosen, columns=part == "state") for part, e in entries.items()}
     lead = 0 if model.refractory is None else model.refractory.surrogate_lead
+    depends, driven = reached_rows(entries, len(rows), constants.name(ZERO))
     kept = values_to_keep(step, [e for row in entries.values() for e in row], lead)
     registers = {register: f"a{i}" for i, register in enumerate(kept)}
     recorded = [*outputs, *((f"a{i}", register) for i, register in enumerate(kept))]
     return Blocks(
         derivatives=derivatives,
         rows=rows,
+        depends=depends,
+        driven=driven,
         step=Code(instructions=tuple(step.instructions[:n_step]), outputs=tuple(outputs)),
         recorded_step=_used(step, recorded),
         adjoint=_adjoint(derivatives, len(rows), step, entries, registers, constants),

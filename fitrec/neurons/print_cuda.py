@@ -24,13 +24,14 @@ _CALLS = {
 }
 _COMPARISONS = {"ge": ">=", "gt": ">"}
 _TEMPLATES = "fitrec.neurons.templates"
+_LOOPS = ("loop.cu", "gradient.cu", "eligibility.cu")
 _FUNCTION = "__device__ __forceinline__"
 
 
 def cuda_module(name: str, blocks: Blocks, vectors: tuple[int, ...], dtype: np.dtype[Any], noise_state: int | None) -> str:
     """Text of a source with the model's functions and its loops over time; arguments as of `cuda_functions`."""
     own = cuda_functions(name, blocks, vectors, dtype, noise_state)
-    loops = (f'#line 1 "{part}"\n{files(_TEMPLATES).joinpath(part).read_text()}' for part in ("loop.cu", "gradient.cu"))
+    loops = (f'#line 1 "{part}"\n{files(_TEMPLATES).joinpath(part).read_text()}' for part in _LOOPS)
     return with_constants("\n".join((own, *loops)), f"{name}.cu")
 
 

@@ -97,6 +97,18 @@ def rows_with_a_path(entries: dict[str, list[str]], n_rows: int, zero: str, spik
     return sorted(reached)
 
 
+def reached_rows(entries: dict[str, list[str]], n_rows: int, zero: str) -> tuple[tuple[tuple[bool, ...], ...], ...]:
+    """Say what reaches what in any number of steps: (row, row) whether a row depends on another, (port, row) on a port."""
+    rows, ports = range(n_rows), range(len(entries["port"]) // n_rows)
+    depends = [[r == c or entries["state"][r * n_rows + c] != zero for c in rows] for r in rows]
+    for k in rows:
+        for r in rows:
+            for c in rows:
+                depends[r][c] |= depends[r][k] and depends[k][c]
+    driven = [[any(depends[r][k] and entries["port"][k * len(ports) + p] != zero for k in rows) for r in rows] for p in ports]
+    return tuple(map(tuple, depends)), tuple(map(tuple, driven))
+
+
 def choose(entries: list[str], n_rows: int, chosen: list[int], columns: bool) -> list[str]:
     """Keep the chosen rows, and of a square matrix the chosen columns."""
     width = len(entries) // n_rows

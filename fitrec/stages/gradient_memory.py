@@ -4,7 +4,7 @@ from fitrec.config.train import TrainConfig
 from fitrec.errors import DeviceError
 from fitrec.kernels.cuda.device import Device
 from fitrec.learn.device_memory import GradientTrial
-from fitrec.learn.gradient.device_rules import Kind
+from fitrec.learn.gradient.device_base import Kind
 from fitrec.learn.memory import Parts
 from fitrec.networks.network import Network
 from fitrec.neurons.blocks import make_blocks
@@ -18,7 +18,7 @@ KINDS: dict[str, Kind] = {
     "bptt": "bptt",
     "pp-prop": "pp-prop",
     "d-rtrl": "d-rtrl",
-    "e-prop-plus": "d-rtrl",
+    "e-prop-plus": "e-prop-plus",
 }
 _GB, _ITEM = 1e9, 4
 

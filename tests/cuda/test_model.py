@@ -58,7 +58,10 @@ def assert_equal(found: Trial, expected: Trial, n: int) -> None:
 def case_of(name: str, dtype: str, delay: int, **options: Any) -> Case:
     model = model_of(name, None)
     compiled = compile_model(
-        model, per_neuron=options.get("per_neuron", ()), trainable=options.pop("trainable", ()), spike_signal=True
+        model,
+        per_neuron=options.get("per_neuron", ()),
+        trainable=options.pop("trainable", ()),
+        spike_signal=options.pop("spike_signal", True),
     )
     return make_case(compiled, delay=delay, dtype=dtype, n=75, **options)
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from fitrec.kernels.cuda.device import Device
 from fitrec.kernels.cuda.model import Wiring
 from fitrec.kernels.cuda.model_gradient import add_trials
-from fitrec.learn.gradient.device_rules import DeviceGradient, device_rule, device_signals
+from fitrec.learn.gradient.device_base import DeviceGradient
+from fitrec.learn.gradient.device_rules import device_rule, device_signals
 from fitrec.learn.gradient.host_work import Asked, Gradient
 from fitrec.learn.gradient.rules import Rule, Signals
 from fitrec.learn.gradient.windows import Windows

@@ -8,7 +8,7 @@ from fitrec.learn.gradient.fit import FitOptions, causal_filter
 from fitrec.learn.gradient.learned import LearnedWeights
 from fitrec.learn.gradient.minibatch import drawn_conditions
 from fitrec.learn.gradient.online_work import DeviceOnline, HostOnline, OnlineWork
-from fitrec.learn.gradient.rules import DRtrl
+from fitrec.learn.gradient.rules import EPropPlus
 from fitrec.learn.rule import Arrays, LoopResult, Problem
 from fitrec.networks.weights import Weights
 from fitrec.simulate.model_trials import ModelTrials
@@ -39,7 +39,7 @@ class OnlineFit:
         n_bins, bin_ms = problem.rate_hz.shape[1], problem.bin_s * 1e3
         self._target_hz = causal_filter(n_bins, bin_ms, options.readout_ms) @ problem.rate_hz
         network, device = problem.simulator.network, problem.simulator.device
-        rule = DRtrl(trials.model_network, cutoff_steps=round(cutoff_ms / network.dt_ms), threads=problem.threads or 1)
+        rule = EPropPlus(trials.model_network, problem.threads or 1, cutoff_steps=round(cutoff_ms / network.dt_ms))
         if device is None:
             self._work: OnlineWork = HostOnline(trials, rule, problem.bin_steps)
             self._weights = LearnedWeights(problem, trials, options)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fitrec.kernels.cuda.device import Device
 from fitrec.learn.gradient.device_rules import device_rule, device_signals
-from fitrec.learn.gradient.rules import DRtrl, Signals
+from fitrec.learn.gradient.rules import EPropPlus, Signals
 from fitrec.neurons.observation import RATE
 from fitrec.simulate.device_trials import DeviceModelTrials
 from fitrec.simulate.model_trials import ModelTrials, bin_counts
@@ -29,7 +29,7 @@ class OnlineWork(Protocol):
 class HostOnline:
     """On the CPU."""
 
-    def __init__(self, trials: ModelTrials, rule: DRtrl, bin_steps: int) -> None:
+    def __init__(self, trials: ModelTrials, rule: EPropPlus, bin_steps: int) -> None:
         self._trials, self._rule, self._steps = trials, rule, bin_steps
         self._tape = trials.model_network.new_tape(bin_steps)
 
@@ -58,7 +58,7 @@ class HostOnline:
 class DeviceOnline:
     """On a device, where weights, traces and gradients stay."""
 
-    def __init__(self, device: Device, trials: ModelTrials, rule: DRtrl, bin_steps: int) -> None:
+    def __init__(self, device: Device, trials: ModelTrials, rule: EPropPlus, bin_steps: int) -> None:
         self._device, self._trials, self._steps = device, DeviceModelTrials(device, trials), bin_steps
         self._network, self._on_cpu = self._trials.network, rule
         self._rule = device_rule(self._network, rule)

@@ -252,6 +252,40 @@ def follow_synapses(
 
 
 @njit(nogil=True, cache=True)
+def map_stretch(parameters, tape, rows, no_signals, adjoints, filters, arriving, begin, end):
+    """Go back over a stretch of steps from each row at its end, for neurons from `begin` to `end` (multiples of 16).
+
+    Parameters
+    ----------
+    tape : (step, kept * padded)
+    rows : (followed,) int64
+        Rows to begin from.
+    no_signals : BackSignals
+    adjoints : (followed, row * padded)
+        Receives the derivative of each row at the end by all rows before the stretch.
+    filters : (followed, align_pre port * padded)
+        By the filter of a port in the first step.
+    arriving : (followed, step, port * padded)
+        By what arrives in each step.
+
+    """
+    width = parameters.width
+    one, zero = parameters.scalars.dtype.type(1), parameters.scalars.dtype.type(0)
+    no_sums = np.zeros(0, parameters.scalars.dtype)
+    for r in range(rows.shape[0]):
+        for c in range(N_ROWS):
+            for i in range(c * width + begin, c * width + end):
+                adjoints[r, i] = one if c == rows[r] else zero
+        for c in range(filters.shape[1] // width):
+            for i in range(c * width + begin, c * width + end):
+                filters[r, i] = zero
+    for high in range(tape.shape[0], 0, -STEPS_BACK):
+        low = max(0, high - STEPS_BACK)
+        for r in range(rows.shape[0]):
+            adjoint(tape, low, high, no_signals, adjoints[r], arriving[r, low:], filters[r], parameters, no_sums, begin, end)
+
+
+@njit(nogil=True, cache=True)
 def go_back_through_time(
     parameters, wiring, inputs, spikes, delay, n_steps, tape, signals, adjoints, filters, arriving, gradient, sums, n
 ):

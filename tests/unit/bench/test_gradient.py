@@ -34,11 +34,24 @@ def test_contract(tmp_path: Path) -> None:
     assert module.PRESETS == names.GRADIENT_PRESETS
 
 
+def test_e_prop_plus_has_an_update_for_every_signal(tmp_path: Path) -> None:
+    found = {}
+    for rule in ("e-prop-plus", "local-adjoint"):
+        file = tmp_path / f"{rule}.json"
+        sizes = ["--neurons", "100", "--synapses", "1000", "--rate-hz", "20", "--steps", "100", "--every", "20"]
+        assert bench("gradient", "--rule", rule, *sizes, "--threads", "1", "--json", str(file)) == 0
+        found[rule] = json.loads(file.read_text())
+    ours, other = found["e-prop-plus"], found["local-adjoint"]
+    assert (ours["updates"], other["updates"]) == (5, 1)
+    assert ours["train_over_simulate"] > 5 * ours["update_ms"] / 100 / ours["simulate_ms_per_step"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["--rate-hz", "0"], "--rate-hz is 0, but must be above 0 and below 500"),
         (["--every", "20", "--steps", "10"], "--every is 20, more than the 10 steps"),
+        (["--rule", "e-prop-plus", "--every", "30", "--steps", "100"], "must divide the 100 steps"),
         (["--model", "lif_psc_expp"], "did you mean"),
     ],
 )
