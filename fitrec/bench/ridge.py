@@ -82,7 +82,7 @@ def run(
         inputs_inh=inputs - inputs_exc,
         exc_sources="all",
         seed=seed,
-    ).astype(np.int64)
+    )
     sizes = Sizes(
         n_conditions=1,
         n_bins=BINS,
@@ -156,19 +156,21 @@ def _poisson_traces(state: NDArray[np.float32], rate_hz: float, rng: np.random.G
 def _time_solve(
     statistics: Statistics,
     target: NDArray[np.float64],
-    pre: NDArray[np.int64],
+    pre: NDArray[np.int32],
     initial: NDArray[np.float32],
     inputs_exc: int,
     threads: int,
     device: Device | None,
 ) -> tuple[float, float, NDArray[np.float32]]:
     """Return wall (or the device's) and processor seconds of the best repetition, and the weights."""
-    solve(statistics, target[:, :, :1], pre[:1], initial[:1], inputs_exc, PENALTIES, threads)  # compiles
+    put = np.ascontiguousarray if device is None else device.asarray
+    solve(statistics, put(target[:, :, :1]), pre[:1], initial[:1], inputs_exc, PENALTIES, threads)  # compiles
+    wanted = put(target)
     taken, plastic = [], np.empty_like(initial)
     clock = _wall_seconds if device is None else device.seconds
 
     def work() -> None:
-        plastic[:], _ = solve(statistics, target, pre, initial, inputs_exc, PENALTIES, threads)
+        plastic[:], _ = solve(statistics, wanted, pre, initial, inputs_exc, PENALTIES, threads)
 
     for _ in range(REPEATS):
         cpu_start = time.process_time()

@@ -3,13 +3,19 @@
 from dataclasses import dataclass, replace
 
 from fitrec.kernels.cuda import lif, ridge, rls
+from fitrec.kernels.cuda.feed_forward_columns import columns_bytes
 from fitrec.kernels.cuda.model import Shape
 from fitrec.kernels.cuda.psth import psth_bytes
+from fitrec.kernels.cuda.recurring import recurring_bytes
 from fitrec.learn.gradient.device_base import Kind, gradient_bytes
 from fitrec.learn.memory import FitSizes, Parts
 from fitrec.learn.rls_learner import chosen_rank
 from fitrec.learn.statistics_form import is_shared, slots
 from fitrec.simulate.device_trials import SHARE
+
+# Arrays of (condition, time, trained) float64 that live at once while targets are refined: what is needed and wanted, corrections,
+# static currents, their averages and PSTHs of either half, and temporaries.
+_DRIVE_ARRAYS = 14
 
 
 def shared_parts(s: FitSizes, *, traces: bool) -> Parts:
@@ -29,10 +35,11 @@ def ridge_parts(s: FitSizes, *, trials: tuple[int, ...], gram: str, memory_bytes
     sizes = s.ridge(trials, trace_bits)
     if is_shared(sizes, gram, memory_bytes):
         return {}
-    columns = s.n_conditions * s.n_ff
+    samples = s.n_conditions * s.n_bins
     return {
         "traces": ridge.kept_bytes(s.n_conditions, s.n_bins, s.n_pool, slots(sizes, memory_bytes), trace_bits),
-        "regressions": s.n_trained * (12 * s.n_inputs + 8 * s.n_conditions * s.n_bins + 4 * columns) + 4 * s.n_pool * columns,
+        "drives": 8 * _DRIVE_ARRAYS * samples * s.n_trained + recurring_bytes(samples, s.n_trained),
+        "regressions": 12 * s.n_trained * s.n_inputs + columns_bytes(s.n_conditions, s.n_pool, s.n_trained, s.n_ff),
     }
 
 

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fitrec.learn.recurring import recurring_part
-from fitrec.learn.rule import Problem
+from fitrec.kernels.cuda.device import Device
+from fitrec.learn.drive_arrays import DeviceDrives, DriveArrays, HostDrives
+from fitrec.learn.rule import Arrays, Problem
 from fitrec.networks.weights import Weights
 from fitrec.targets.drive import inverse_curve, invert
-from fitrec.targets.smoothing import kernel_weights, smooth_with
+from fitrec.targets.smoothing import kernel_weights
 
 # The static current of a few trials is noisy (standard deviation 0.6 at any moment): it is smoothed, averaged over loops, and
 # used as far as it recurs from one half of the trials to the other.
@@ -28,8 +29,16 @@ MAX_CORRECTION_STEP = 0.3
 class DriveTargets:
     """Targets of the plastic drive, refined from loop to loop.
 
+    Parameters
+    ----------
+    problem : Problem
+    device : Device, optional
+        Where the targets are kept and refined; the bits are the same.
+
     Attributes
     ----------
+    arrays : DriveArrays
+        What works on them.
     static_halves : (half, condition, time, trained) float64
         Running averages of the static current over the even and over the odd trials.
     correction : (condition, time, trained) float64
@@ -37,37 +46,39 @@ class DriveTargets:
 
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, device: Device | None = None) -> None:
         network = problem.simulator.network
         self._curve = inverse_curve(network.fi_drive, network.fi_rate_hz)
         self._rate_hz, self._threads = problem.rate_hz, problem.threads
+        host = HostDrives(self._curve, problem.threads)
+        self.arrays: DriveArrays = host if device is None else DeviceDrives(device, self._curve)
         self._static_smoothing = kernel_weights(problem.bin_s, "boxcar", STATIC_SMOOTHING_S)
         # The target was smoothed once and the network's PSTH is smoothed again before the two are compared, so the network itself
         # has to follow sharper rates: van Cittert's iteration undoes part of the blur, rates kept positive.
         sharp = problem.rate_hz.copy()
         for _ in range(problem.sharpening):
             sharp = np.maximum(sharp + problem.rate_hz - problem.smooth(sharp), 0.5 * problem.rate_floor_hz)
-        self._needed = self._drive(sharp, problem.rate_floor_hz) - network.drive[network.trained]
+        self._needed = self.arrays.put(self._drive(sharp, problem.rate_floor_hz) - network.drive[network.trained])
         self._least_hz = max(problem.rate_floor_hz, LEAST_COMPARED_HZ)
-        self.static_halves = np.zeros((2, *sharp.shape))
-        self._static_current = np.zeros_like(sharp)
-        self.correction = np.zeros_like(sharp)
+        self.correction = self.arrays.put(np.zeros_like(sharp))
+        self._static_current = self.arrays.put(np.zeros_like(sharp))
+        self.static_halves = self.arrays.put(np.zeros((2, *sharp.shape)))
 
-    def plastic_drive(self) -> NDArray[np.float64]:
+    def plastic_drive(self) -> Any:
         """(condition, time, trained): what the plastic inputs have to supply, in threshold units."""
-        return np.asarray(self._needed + self.correction - self._static_current)
+        return self.arrays.plastic(self._needed, self.correction, self._static_current)
 
     def set_static_halves(self, halves: NDArray[np.float64]) -> None:
-        """Take static currents (half, condition, time or 1, trained) measured over the even and over the odd trials."""
-        self.static_halves[:] = halves
-        self._static_current = recurring_part(self.static_halves[0], self.static_halves[1], self._threads)
+        """Take static currents (half, condition, time or 1, trained) of the host, measured over the even and the odd trials."""
+        self.static_halves = self.arrays.put(np.broadcast_to(halves, (2, *self._rate_hz.shape)))
+        self._static_current = self.arrays.recurring_part(self.static_halves[0], self.static_halves[1])
 
-    def observe_static_current(self, halves: NDArray[np.float64], weight: float) -> None:
+    def observe_static_current(self, halves: Any, weight: float) -> None:
         """Move the averages (half, condition, time, trained) of the static current towards new ones by `weight` (1: replace)."""
-        smoothed = smooth_with(halves, self._static_smoothing, 2, self._threads)
-        self.set_static_halves(self.static_halves + weight * (smoothed - self.static_halves))
+        self.arrays.move(self.static_halves, self.arrays.smooth(halves, self._static_smoothing), weight)
+        self._static_current = self.arrays.recurring_part(self.static_halves[0], self.static_halves[1])
 
-    def observe_rates(self, halves_hz: NDArray[np.float64], gain: float) -> None:
+    def observe_rates(self, halves_hz: Any, gain: float) -> None:
         """Correct the targets through the f-I curve where the smoothed PSTHs miss them.
 
         Parameters
@@ -79,17 +90,25 @@ class DriveTargets:
             Share of the miss that is corrected.
 
         """
-        one, other = (self._wanted - self._drive(half, self._least_hz) for half in halves_hz)
-        recurring = recurring_part(one, other, self._threads)
-        self.correction += gain * np.clip(recurring, -MAX_CORRECTION_STEP, MAX_CORRECTION_STEP)
+        one, other = (self.arrays.misses(self._wanted, half, self._least_hz) for half in halves_hz)
+        self.arrays.correct(self.correction, self.arrays.recurring_part(one, other), gain, MAX_CORRECTION_STEP)
 
     @cached_property
-    def _wanted(self) -> NDArray[np.float64]:
+    def _wanted(self) -> Any:
         """Total drive that the rates are compared through."""
-        return self._drive(self._rate_hz, self._least_hz)
+        return self.arrays.put(self._drive(self._rate_hz, self._least_hz))
 
     def _drive(self, rate_hz: NDArray[np.float64], least_hz: float) -> NDArray[np.float64]:
         return invert(rate_hz, self._curve, least_hz, self._threads)
+
+    def state(self) -> Arrays:
+        """Return what was measured, on the host."""
+        return {name: self.arrays.to_host(getattr(self, name)) for name in ("static_halves", "correction")}
+
+    def restore(self, state: Arrays) -> None:
+        """Continue from a state."""
+        self.set_static_halves(state["static_halves"])
+        self.correction = self.arrays.put(state["correction"])
 
 
 def measure_static_current(problem: Problem, weights: Weights, trials: int, first_trial: int) -> NDArray[np.float64]:

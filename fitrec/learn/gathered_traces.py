@@ -15,9 +15,11 @@ from fitrec.errors import TrainingError
 from fitrec.kernels.cpu import ridge as kernel
 from fitrec.kernels.cpu import trace_rows
 from fitrec.kernels.cpu.simd import WIDTH
-from fitrec.learn.feed_forward_columns import FeedForwardColumns, absolute_penalty
+from fitrec.learn.feed_forward_columns import Columns, HostColumns, SmallMatrices, absolute_penalty, small_matrices
 from fitrec.learn.rule import Arrays
 from fitrec.simulate.threads import thread_map
+
+Solution = tuple[NDArray[np.float32], NDArray[np.float32]]  # plastic and feed-forward weights, on the host
 
 TILE = 512  # neurons of the pool per piece of work
 BLOCK = 64  # neurons solved per piece of work
@@ -39,13 +41,15 @@ class TraceStore(Protocol):
     def average(self, share: NDArray[np.float32], threads: int | None) -> None:
         """Put the mean over trials, by the share of each, (condition, trial), into the slot behind theirs."""
 
-    def cross(self, root_weight: NDArray[np.float32], weighted: NDArray[np.float32], threads: int | None) -> NDArray[np.float32]:
-        """Products with weighted feed-forward traces: (condition, sample, ff) -> (condition, pool, ff)."""
+    def columns(
+        self, root_weight: NDArray[np.float32], weighted: NDArray[np.float32], small: SmallMatrices, threads: int | None
+    ) -> Columns:
+        """Eliminate the feed-forward columns; `weighted` are their traces, (condition, sample, ff)."""
 
     def solve(
-        self, root_weight: NDArray[np.float32], eliminated: kernel.Eliminated, problems: kernel.Regressions, threads: int | None
-    ) -> NDArray[np.float32]:
-        """Solve every neuron's problem from the trials that have a weight, (condition, trial)."""
+        self, root_weight: NDArray[np.float32], columns: Any, problems: kernel.Regressions, threads: int | None
+    ) -> Solution:
+        """Solve every neuron's problem from the trials that have a weight, (condition, trial); targets are where the store is."""
 
     def arrays(self, used: int) -> Arrays:
         """Return ``kept`` (condition, pool, slot, time) and ``scale`` (condition, pool, slot) of the first slots."""
@@ -96,7 +100,7 @@ class HostTraces:
             self.keep(c, used, mean, threads)
 
     def cross(self, root_weight: NDArray[np.float32], weighted: NDArray[np.float32], threads: int | None) -> NDArray[np.float32]:
-        """See `TraceStore.cross`."""
+        """Products with weighted feed-forward traces: (condition, sample, ff) -> (condition, pool, ff)."""
         n_conditions, n_pool = self._scale.shape[:2]
         n_ff = weighted.shape[2]
         ff = np.pad(weighted, ((0, 0), (0, 0), (0, -n_ff % WIDTH)))
@@ -110,17 +114,24 @@ class HostTraces:
         thread_map(tile, range(0, n_pool if n_ff else 0, TILE), threads)
         return np.ascontiguousarray(out[:, :n_pool, :n_ff])
 
+    def columns(
+        self, root_weight: NDArray[np.float32], weighted: NDArray[np.float32], small: SmallMatrices, threads: int | None
+    ) -> HostColumns:
+        """See `TraceStore.columns`."""
+        return HostColumns(self.cross(root_weight, weighted, threads), small, threads)
+
     def solve(
-        self, root_weight: NDArray[np.float32], eliminated: kernel.Eliminated, problems: kernel.Regressions, threads: int | None
-    ) -> NDArray[np.float32]:
+        self, root_weight: NDArray[np.float32], columns: Columns, problems: kernel.Regressions, threads: int | None
+    ) -> Solution:
         """See `TraceStore.solve`."""
         out, traces = np.empty(problems.inputs.shape, np.float32), kernel.Traces(self._kept, self._scale, root_weight)
+        eliminated = kernel.Eliminated(columns.reduction, columns.moment(problems.target, threads))
 
         def block(start: int) -> None:
             kernel.solve(traces, eliminated, problems, start, min(start + BLOCK, len(out)), out)
 
         thread_map(block, range(0, len(out), BLOCK), threads)
-        return out
+        return out, columns.weights(problems.inputs, out, problems.target, threads)
 
     def arrays(self, used: int) -> Arrays:
         """See `TraceStore.arrays`; views."""
@@ -224,20 +235,11 @@ class GatheredSystem:
             weighted = _weighted(ff, weight)
             gram = _gram(weighted)
         self._root_weight = np.sqrt(weight).astype(np.float32)
-        cross = self._store.cross(self._root_weight, weighted, threads)
-        self.feed_forward = FeedForwardColumns(cross, gram, mean, penalty)
+        self._columns = self._store.columns(self._root_weight, weighted, small_matrices(gram, mean, penalty), threads)
 
-    def solve(self, problems: kernel.Regressions, threads: int | None) -> NDArray[np.float32]:
-        """Plastic weights of all neurons, (neuron, input)."""
-        columns = self.feed_forward
-        moment = np.zeros((len(problems.inputs), columns.reduction.shape[1]), np.float32)
-
-        def block(start: int) -> None:
-            part = slice(start, start + BLOCK)
-            moment[part] = columns.reduced_moment(problems.target[:, :, part]).T
-
-        thread_map(block, range(0, len(moment) if columns.n_inputs else 0, BLOCK), threads)
-        return self._store.solve(self._root_weight, kernel.Eliminated(columns.reduction, moment), problems, threads)
+    def solve(self, problems: kernel.Regressions, threads: int | None) -> Solution:
+        """See `fitrec.learn.least_squares.System.solve`."""
+        return self._store.solve(self._root_weight, self._columns, problems, threads)
 
 
 def _weighted(ff: NDArray[np.float32], weight: NDArray[np.float64]) -> NDArray[np.float32]:

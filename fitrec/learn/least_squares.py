@@ -21,11 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.kernels.cpu.ridge import Regressions
-from fitrec.learn.feed_forward_columns import FeedForwardColumns
 from fitrec.learn.rule import Arrays
-from fitrec.simulate.threads import thread_map
-
-BLOCK = 64  # neurons whose feed-forward weights make a piece of work
 
 
 class System(Protocol):
@@ -39,10 +35,9 @@ class System(Protocol):
     """
 
     scale: float
-    feed_forward: FeedForwardColumns
 
-    def solve(self, problems: Regressions, threads: int | None) -> NDArray[np.float32]:
-        """Plastic weights of all neurons, (neuron, input); NaN for one whose problem has no finite solution."""
+    def solve(self, problems: Regressions, threads: int | None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Plastic (neuron, input) and feed-forward (condition, neuron, ff) weights, on the host; NaN without finite solution."""
 
 
 class Statistics(Protocol):
@@ -51,7 +46,8 @@ class Statistics(Protocol):
     Attributes
     ----------
     on_device : bool
-        Whether `add` takes the traces of all neurons as they lie on a device, instead of those of the pool on the host.
+        Whether `add` takes the traces of all neurons as they lie on a device, instead of those of the pool on the host; targets
+        are there then too.
 
     """
 
@@ -102,8 +98,8 @@ class Penalties:
 
 def solve(
     statistics: Statistics,
-    target: NDArray[np.float64],
-    inputs: NDArray[np.int64],
+    target: Any,
+    inputs: NDArray[np.int32],
     initial: NDArray[np.float32],
     n_exc_inputs: int,
     penalties: Penalties,
@@ -115,8 +111,8 @@ def solve(
     ----------
     statistics : Statistics
     target : (condition, time, neuron) float64
-        Plastic drive wanted.
-    inputs : (neuron, input) int64
+        Plastic drive wanted; on the device if the statistics are.
+    inputs : (neuron, input) int32
         Columns of the pool each neuron listens to, its E inputs first.
     initial : (neuron, input) float32
         Weights around which the penalties are centred.
@@ -132,19 +128,11 @@ def solve(
     system = statistics.system(penalties.feed_forward, penalties.fluctuations, threads)
     scale = np.float32(system.scale or 1.0)  # when all are silent, any penalty keeps the initial weights
     problems = Regressions(
-        target=np.ascontiguousarray(target),
-        inputs=inputs.astype(np.int32),
-        initial=np.ascontiguousarray(initial),
+        target=target,
+        inputs=inputs,
+        initial=initial,
         n_exc=np.int32(n_exc_inputs),
         diagonal=scale * np.float32(penalties.plastic + penalties.row_sum),
         same_kind=scale * np.float32(penalties.row_sum),
     )
-    plastic = system.solve(problems, threads)
-    feed_forward = np.empty((len(target), len(inputs), system.feed_forward.n_inputs), np.float32)
-
-    def solve_block(start: int) -> None:
-        part = slice(start, start + BLOCK)
-        feed_forward[:, part] = system.feed_forward.weights(inputs[part], plastic[part], target[:, :, part])
-
-    thread_map(solve_block, range(0, len(inputs), BLOCK), threads)
-    return plastic, feed_forward
+    return system.solve(problems, threads)

@@ -1,6 +1,7 @@
 """How closely the network's PSTHs follow their targets, measured where the trials' sums are."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,11 +98,21 @@ def _compared(problem: Problem, smooth_hz: NDArray[np.float64], target_hz: NDArr
     return problem.regions.means(smooth_hz, seen)[0], np.where(numbers > 0, wanted, np.nan)
 
 
-def smoothed_halves(problem: Problem, sums: TrialSums | DeviceTrialSums) -> NDArray[np.float64]:
-    """Smoothed PSTHs of the even and of the odd trials: (half, time, trained) in Hz."""
+def smoothed_halves(problem: Problem, sums: TrialSums | DeviceTrialSums) -> Any:
+    """Smoothed PSTHs of the even and of the odd trials: (half, time, trained) in Hz, where the sums are."""
     if isinstance(sums, DeviceTrialSums):
         return sums.smoothed_halves_hz(problem.device_goal.smoother, problem.bin_s)
     return problem.smooth(sums.psths_hz(problem.bin_s))
+
+
+def halves_correlation(problem: Problem, halves_hz: Any, conditions: slice, on_device: bool) -> float:
+    """Return `correlation_of` the mean of smoothed halves (half, condition, time, trained) with the conditions' targets."""
+    if not on_device:
+        return mean_correlation(halves_hz.mean(axis=0), problem.rate_hz[conditions], problem.threads)
+    goal = problem.device_goal
+    whole = zip(*halves_hz, goal.rate_hz[conditions], strict=True)
+    found = [goal.smoother.moments((even + odd) / 2, rate_hz) for even, odd, rate_hz in whole]
+    return correlation_of(np.stack(found, axis=1))
 
 
 def validate(problem: Problem, weights: Weights, trials: int, first_trial: int) -> tuple[float, tuple[float, float]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fitrec.learn.drive_targets import DriveTargets, measure_static_current
 from fitrec.learn.least_squares import Penalties, solve
 from fitrec.learn.memory import FitSizes
-from fitrec.learn.psth_fit import mean_correlation, smoothed_halves
+from fitrec.learn.psth_fit import halves_correlation, smoothed_halves
 from fitrec.learn.rule import Arrays, LoopResult, Problem, not_finite, require_finite_targets
 from fitrec.learn.statistics_form import make_statistics
 from fitrec.learn.trial_sums import DeviceTrialSums, TrialSums
@@ -52,14 +52,15 @@ class Ridge:
         self.n_loops = len(forcing)
         n_conditions, n_bins, n_trained = problem.rate_hz.shape
         self._pool, positions = np.unique(network.plastic_pre, return_inverse=True)
-        self._inputs = positions.reshape(network.plastic_pre.shape)
+        self._inputs = positions.reshape(network.plastic_pre.shape).astype(np.int32)
         self.weights = Weights(
             plastic=network.plastic_weight.copy(),
             feed_forward=np.zeros((n_conditions, n_trained, network.n_feed_forward), np.float32),
         )
         sizes = FitSizes.of(network, n_bins, len(self._pool)).ridge(tuple(self._trials), trace_bits)
         self._statistics = make_statistics(sizes, gram, memory_gb * 1e9, problem.simulator.device, self._pool)
-        self._drives = DriveTargets(problem)
+        device = problem.simulator.device if self._statistics.on_device else None
+        self._drives, self._xp = DriveTargets(problem, device), np if device is None else device.xp
 
     def loop(self, index: int) -> LoopResult:
         """Run loop `index`: simulate with forcing, update the statistics and the targets, solve."""
@@ -69,22 +70,22 @@ class Ridge:
         forcing = self._forcing[index]
         wanted = drives.plastic_drive()
         self._statistics.discount(self._discount)
-        halves, currents, rates = [], [], []
+        halves_hz, currents = (self._xp.empty((2, *problem.rate_hz.shape)) for _ in range(2))
+        rates = []
         for condition in range(len(wanted)):
             sums = self._run_trials(condition, index, forcing, wanted[condition])
-            halves.append(smoothed_halves(problem, sums))
-            currents.append(sums.static_currents())
+            halves_hz[:, condition], currents[:, condition] = smoothed_halves(problem, sums), sums.static_currents()
             rates.append(sums.mean_rates_hz(problem.simulator.network.n_exc, problem.bin_s))
-            problem.progress(
-                condition, rates[-1], partial(self._correlation, halves[-1][:, None], slice(condition, condition + 1))
-            )
-        halves_hz = np.stack(halves, axis=1)
-        drives.observe_static_current(np.stack(currents, axis=1), self._averaging(index))
+            one = slice(condition, condition + 1)
+            problem.progress(condition, rates[-1], partial(self._correlation, halves_hz[:, one], one))
+        drives.observe_static_current(currents, self._averaging(index))
+        del wanted, currents  # on a device every array counts
         if index + 1 >= self._correction_from:
             drives.observe_rates(halves_hz, self._gain)
         network = problem.simulator.network
         refined = drives.plastic_drive()
-        require_finite_targets(refined, problem, index)
+        if not drives.arrays.all_finite(refined):
+            require_finite_targets(drives.arrays.to_host(refined), problem, index)
         plastic, feed_forward = solve(
             self._statistics,
             refined,
@@ -104,10 +105,9 @@ class Ridge:
             frozen=False,
         )
 
-    def _correlation(self, halves_hz: NDArray[np.float64], conditions: slice = slice(None)) -> float:
+    def _correlation(self, halves_hz: Any, conditions: slice = slice(None)) -> float:
         """Mean correlation of smoothed PSTHs (half, condition, time, trained) with the targets of these conditions."""
-        problem = self._problem
-        return mean_correlation(halves_hz.mean(axis=0), problem.rate_hz[conditions], problem.threads)
+        return halves_correlation(self._problem, halves_hz, conditions, self._statistics.on_device)
 
     def validates(self, index: int) -> bool:
         """Return True from the loop before the first closed loop on: earlier weights were solved for other inputs.
@@ -144,7 +144,7 @@ class Ridge:
         closed = sum(n for n, alpha in zip(self._trials[: index + 1], self._forcing, strict=False) if alpha == 0)
         return self._trials[index] / (self._trials[0] + closed)
 
-    def _run_trials(self, condition: int, index: int, forcing: float, wanted: NDArray[np.float64]) -> TrialSums | DeviceTrialSums:
+    def _run_trials(self, condition: int, index: int, forcing: float, wanted: Any) -> TrialSums | DeviceTrialSums:
         """Simulate the loop's trials of a condition with forcing; add their traces to the statistics."""
         problem, statistics = self._problem, self._statistics
 
@@ -159,24 +159,21 @@ class Ridge:
             keep=keep,
             on_device=statistics.on_device,
             own=1.0 - forcing,
-            forced=(forcing * wanted).astype(np.float32),
+            forced=self._drives.arrays.forced(wanted, forcing),
         )
 
     def state(self) -> Arrays:
         """Return weights, statistics and refined targets."""
-        d = self._drives
         return {
             "plastic": self.weights.plastic,
             "feed_forward": self.weights.feed_forward,
-            "static_halves": d.static_halves,
-            "correction": d.correction,
+            **self._drives.state(),
             **{f"statistics.{name}": values for name, values in self._statistics.state().items()},
         }
 
     def restore(self, state: Arrays) -> None:
         """Continue from a state."""
         self.weights = Weights(plastic=state["plastic"], feed_forward=state["feed_forward"])
-        self._drives.set_static_halves(state["static_halves"])
-        self._drives.correction = state["correction"]
+        self._drives.restore(state)
         prefix = "statistics."
         self._statistics.restore({k.removeprefix(prefix): values for k, values in state.items() if k.startswith(prefix)})

@@ -127,7 +127,7 @@ class Rls:
             "plastic": weights.plastic,
             "feed_forward": weights.feed_forward,
             **self._trials.learner.arrays(),
-            "static_halves": self._drives.static_halves,
+            "static_halves": self._drives.state()["static_halves"],
         }
 
     def restore(self, state: Arrays) -> None:

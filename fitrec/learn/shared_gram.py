@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fitrec.kernels.cpu import ridge as kernel
 from fitrec.kernels.cpu import ridge_pool as pooled
 from fitrec.kernels.cpu.simd import WIDTH
-from fitrec.learn.feed_forward_columns import FeedForwardColumns, absolute_penalty
+from fitrec.learn.feed_forward_columns import HostColumns, absolute_penalty, small_matrices
 from fitrec.learn.rule import Arrays
 from fitrec.simulate.threads import available_threads, thread_map
 
@@ -118,8 +118,8 @@ class SharedSystem:
             for products in (self._gram, cross, ff_gram):
                 products *= share  # in place: the Gram matrix is the largest thing there is
             self._add_products(mean.astype(np.float32), ff_mean.astype(np.float32), 1 - share, cross, ff_gram, threads)
-        self.feed_forward = FeedForwardColumns(cross, ff_gram, ff_mean, penalty)
-        reduction = self.feed_forward.reduction
+        self._columns = HostColumns(cross, small_matrices(ff_gram, ff_mean, penalty), threads)
+        reduction = self._columns.reduction
         if reduction.shape[1]:
 
             def reduce(start: int) -> None:
@@ -147,21 +147,24 @@ class SharedSystem:
             cross[c] += trace.T @ ff_trace
             ff_gram[c] += ff_mean[c].T @ ff_trace
 
-    def solve(self, problems: kernel.Regressions, threads: int | None) -> NDArray[np.float32]:
-        """Plastic weights of all neurons, (neuron, input)."""
+    def solve(self, problems: kernel.Regressions, threads: int | None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See `fitrec.learn.least_squares.System.solve`."""
         out = np.empty(problems.inputs.shape, np.float32)
+        reduced = self._columns.moment(problems.target, threads)
 
         def block(start: int) -> None:
             stop = min(start + BLOCK, len(out))
-            kernel.solve_blocks(self._gram, self._moments(problems, start, stop), problems, start, stop, out)
+            kernel.solve_blocks(self._gram, self._moments(problems, reduced, start, stop), problems, start, stop, out)
 
         if self._pool_size == 1:
             thread_map(block, range(0, len(out), BLOCK), threads)
         else:
-            self._solve_pools(problems, threads, out)
-        return out
+            self._solve_pools(problems, reduced, threads, out)
+        return out, self._columns.weights(problems.inputs, out, problems.target, threads)
 
-    def _solve_pools(self, problems: kernel.Regressions, threads: int | None, out: NDArray[np.float32]) -> None:
+    def _solve_pools(
+        self, problems: kernel.Regressions, reduced: NDArray[np.float32], threads: int | None, out: NDArray[np.float32]
+    ) -> None:
         p, pool_size = problems, self._pool_size
 
         def pool(first: int, threads: int | None) -> None:
@@ -171,7 +174,7 @@ class SharedSystem:
             def begin(start: int) -> None:
                 stop = min(start + WIDTH, last)
                 panels[start] = np.empty((out.shape[1], WIDTH), np.float32)
-                pooled.right_sides(own, self._moments(p, start, stop), p.initial[start:stop], panels[start])
+                pooled.right_sides(own, self._moments(p, reduced, start, stop), p.initial[start:stop], panels[start])
 
             thread_map(begin, range(first, last, WIDTH), threads)
             inverse = pooled.factor_block(own, out.shape[1], p.n_exc, p.diagonal, p.same_kind)
@@ -189,9 +192,8 @@ class SharedSystem:
             for first in pools:
                 pool(first, threads)
 
-    def _moments(self, problems: kernel.Regressions, start: int, stop: int) -> NDArray[np.float32]:
+    def _moments(self, problems: kernel.Regressions, reduced: NDArray[np.float32], start: int, stop: int) -> NDArray[np.float32]:
         """Products of traces and targets of some neurons, (neuron, input)."""
-        target = problems.target[:, :, start:stop]
-        moment = self._mean.T @ target.reshape(len(self._mean), -1)
-        moment -= self.feed_forward.reduction @ self.feed_forward.reduced_moment(target)
+        moment = self._mean.T @ problems.target[:, :, start:stop].reshape(len(self._mean), -1)
+        moment -= self._columns.reduction @ reduced[start:stop].T
         return np.take_along_axis(moment.T, problems.inputs[start:stop].astype(np.intp), axis=1).astype(np.float32)

@@ -89,14 +89,14 @@ class DeviceTrialSums:
         even, odd = self._sums.counts
         return smoother.smoothed_hz(even, odd, self._sums.trials, bin_s)
 
-    def smoothed_halves_hz(self, smoother: Smoother, bin_s: float) -> NDArray[np.float64]:
-        """Smoothed PSTHs over the even and over the odd trials, on the host: (half, time, trained)."""
+    def smoothed_halves_hz(self, smoother: Smoother, bin_s: float) -> Any:
+        """Smoothed PSTHs over the even and over the odd trials, on the device: (half, time, trained)."""
         halves = zip(self._sums.counts, _halves(self._sums.trials), strict=True)
-        return np.stack([self._device.to_host(smoother.smoothed_hz(half, None, int(n), bin_s)) for half, n in halves])
+        return self._device.xp.stack([smoother.smoothed_hz(half, None, int(n), bin_s) for half, n in halves])
 
-    def static_currents(self) -> NDArray[np.float64]:
-        """See `TrialSums.static_currents`."""
-        return np.asarray(self._device.to_host(self._sums.current) / _halves(self._sums.trials).reshape(2, 1, 1))
+    def static_currents(self) -> Any:
+        """See `TrialSums.static_currents`; on the device."""
+        return self._sums.mean_currents()
 
     def mean_static_current(self) -> NDArray[np.float64]:
         """See `TrialSums.mean_static_current`."""

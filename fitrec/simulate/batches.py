@@ -1,7 +1,7 @@
 """Runs trials on a CUDA device in batches that its memory holds."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ class Options(NamedTuple):
 
     chunk_steps: int
     own: float
-    forced: NDArray[np.float32] | None
+    forced: Any  # on the device
     sample_every: int
     capacity: int
 
@@ -122,7 +122,9 @@ class BatchRunner:
         return self._wiring
 
     def run(self, setting: lif.Setting, wiring: lif.Wiring, trials: NDArray[np.int64], options: Options) -> Iterator[TrialRecord]:
-        """Run trials and bring each one's record to the host; see `batches`."""
+        """Run trials and bring each one's record to the host; see `batches`, but what is forced comes from the host."""
+        if options.forced is not None:
+            options = options._replace(forced=self._device.asarray(options.forced))
         for output in self.batches(setting, wiring, trials, options):
             arrays = {name: array for name, array in output._asdict().items() if hasattr(array, "flags") and array.ndim}
             on_host = {name: self._device.to_host(array) for name, array in arrays.items()}
@@ -141,7 +143,6 @@ class BatchRunner:
 
         """
         net = self._network
-        forced = None if options.forced is None else self._device.asarray(options.forced)
         capacity = options.capacity
         recording = lif.output_bytes(
             net.window_steps // options.chunk_steps,
@@ -157,7 +158,7 @@ class BatchRunner:
         while first < len(trials):
             some = trials[first : first + size]
             try:
-                output = self._batch(setting, wiring, some, options._replace(capacity=capacity), forced)
+                output = self._batch(setting, wiring, some, options._replace(capacity=capacity))
             except self._device.out_of_memory as error:  # another process took it, or it is in pieces
                 if len(some) == 1:
                     raise memory_error(self._device, one, _ONE_TRIAL, _REMEDY) from error
@@ -169,9 +170,7 @@ class BatchRunner:
             yield output
             first += len(some)
 
-    def _batch(
-        self, setting: lif.Setting, wiring: lif.Wiring, trials: NDArray[np.int64], options: Options, forced: object
-    ) -> lif.Output:
+    def _batch(self, setting: lif.Setting, wiring: lif.Wiring, trials: NDArray[np.int64], options: Options) -> lif.Output:
         net, device = self._network, self._device
         batch = lif.Batch(device, setting, wiring, trials)
         n, n_ff, start = net.n_neurons, net.n_feed_forward, net.window_start_step
@@ -181,7 +180,7 @@ class BatchRunner:
         output = lif.new_output(
             device, len(trials), chunks, n, n_ff, sample_every=options.sample_every, capacity=options.capacity
         )
-        batch.advance(start, chunks, options.chunk_steps, output, own=options.own, forced=forced)
+        batch.advance(start, chunks, options.chunk_steps, output, own=options.own, forced=options.forced)
         return output
 
     def _record(self, output: dict[str, NDArray[np.generic]], b: int) -> TrialRecord:

@@ -200,10 +200,10 @@ class Simulator:
         *,
         chunk_steps: int,
         own: float = 1.0,
-        forced: NDArray[np.float32] | None = None,
+        forced: Any = None,
         traces: bool = False,
     ) -> Iterator[cuda.Output]:
-        """Run trials as `map_trials` does, but leave what they record on the device, batch by batch; needs a device."""
+        """Run trials as `map_trials` does, but leave what they record on the device, where `forced` is too, batch by batch."""
         assert self._batches is not None
         return self._batches.batches(
             self.device_setting(condition, chunk_steps),
@@ -212,9 +212,7 @@ class Simulator:
             self._options(chunk_steps, own, forced, traces=traces, spikes=False),
         )
 
-    def _options(
-        self, chunk_steps: int, own: float, forced: NDArray[np.float32] | None, *, traces: bool, spikes: bool
-    ) -> Options:
+    def _options(self, chunk_steps: int, own: float, forced: Any, *, traces: bool, spikes: bool) -> Options:
         return Options(
             chunk_steps=chunk_steps,
             own=own,

@@ -36,10 +36,11 @@ def test_sums_of_trials(n_bins: int, n_trained: int, width_s: float, device: Any
     expected = smooth_with(on_host.psth_hz(BIN_S), weights, 0)
     found = on_device.smoothed_hz(smoother, BIN_S)
     np.testing.assert_array_equal(device.to_host(found), expected)
-    np.testing.assert_array_equal(on_device.smoothed_halves_hz(smoother, BIN_S), smooth_with(on_host.psths_hz(BIN_S), weights, 1))
+    halves = device.to_host(on_device.smoothed_halves_hz(smoother, BIN_S))
+    np.testing.assert_array_equal(halves, smooth_with(on_host.psths_hz(BIN_S), weights, 1))
     goal = rng.gamma(2, 3, (n_bins, n_trained))
     np.testing.assert_array_equal(smoother.moments(found, device.asarray(goal)), moments(expected[None], goal[None])[:, 0])
-    np.testing.assert_array_equal(on_device.static_currents(), on_host.static_currents())
+    np.testing.assert_array_equal(device.to_host(on_device.static_currents()), on_host.static_currents())
     np.testing.assert_array_equal(on_device.mean_static_current(), on_host.mean_static_current())
     # As NumPy adds: trial after trial, bin after bin.
     np.testing.assert_array_equal(on_host.mean_static_current(), current[:, :, trained].mean(axis=(0, 1), dtype=np.float64))

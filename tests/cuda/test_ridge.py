@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fitrec.kernels.cpu.ridge import Eliminated, Regressions
+from fitrec.kernels.cpu.ridge import Regressions
 from fitrec.kernels.cuda import ridge
 from fitrec.kernels.cuda.ridge import DeviceTraces
+from fitrec.learn.feed_forward_columns import SmallMatrices
 from fitrec.learn.gathered_traces import HostTraces
 
 F = np.float32
@@ -29,7 +30,7 @@ class Pair:
                 energy = self.host.keep(c, slot, np.ascontiguousarray(trace[:, self.pool]), 1)
                 np.testing.assert_array_equal(self.found.keep(c, slot, device.asarray(trace), 1), energy)
         self.root_weight = np.sqrt(rng.uniform(0.2, 1.0, (n_conditions, trials))).astype(F)
-        self.n_bins, self.trials, self.rng = n_bins, trials, rng
+        self.device, self.n_bins, self.trials, self.rng = device, n_bins, trials, rng
 
     def problems(self, n_neurons: int, n_inputs: int, n_exc: int) -> Regressions:
         inputs = np.stack([self.rng.permutation(len(self.pool))[:n_inputs] for _ in range(n_neurons)]).astype(np.int32)
@@ -37,30 +38,40 @@ class Pair:
         initial = self.rng.normal(0, 0.5, inputs.shape).astype(F)
         return Regressions(target, inputs, initial, np.int32(n_exc), F(3e-4), F(1e-4))
 
-    def assert_same_solution(self, problems: Regressions, n_columns: int = 0) -> np.ndarray:
-        reduction = self.rng.normal(0, 1e-3, (len(self.pool), n_columns)).astype(F)
-        moment = self.rng.normal(0, 1e-2, (len(problems.inputs), n_columns)).astype(F)
-        arguments = (self.root_weight, Eliminated(reduction, moment), problems, 1)
-        expected = self.host.solve(*arguments)
-        np.testing.assert_array_equal(self.found.solve(*arguments), expected, strict=True)
-        return expected
+    def assert_same_solution(self, problems: Regressions, n_ff: int = 0) -> np.ndarray:
+        """Solve on either; returns the plastic weights."""
+        n_conditions, n_samples = len(self.root_weight), self.trials * self.n_bins
+        weighted = self.rng.gamma(0.8, 6e-3, (n_conditions, n_samples, n_ff)).astype(F)
+        sizes = ((0.3, n_ff), (1e-2, self.n_bins), (1.0, self.n_bins + n_ff))
+        half, half_mean, weights = (self.rng.normal(0, size, (n_conditions, n_ff, n)) for size, n in sizes)
+        small = SmallMatrices(half, half_mean, weights)
+        on_host = self.host.columns(self.root_weight, weighted, small, 1)
+        expected = self.host.solve(self.root_weight, on_host, problems, 1)
+        columns = self.found.columns(self.root_weight, weighted, small, 1)
+        on_device = problems._replace(target=self.device.asarray(problems.target))
+        found = self.found.solve(self.root_weight, columns, on_device, 1)
+        np.testing.assert_array_equal(self.device.to_host(columns.reduction), on_host.reduction, strict=True)
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(a, b, strict=True)
+        assert expected[1].shape == (n_conditions, len(problems.inputs), n_ff)
+        return expected[0]
 
 
 @pytest.mark.parametrize(
-    ("n_bins", "trials", "bits", "n_neurons", "n_inputs", "n_exc", "n_columns"),
+    ("n_bins", "trials", "bits", "n_neurons", "n_inputs", "n_exc", "n_ff"),
     [
         (7, 1, 16, 2, 1, 1, 0),
         (30, 3, 16, 5, 12, 7, 0),
         (31, 9, 32, 2, 17, 8, 3),  # pieces end within a trial
-        (70, 4, 16, 4, 33, 20, 40),
+        (70, 4, 16, 4, 33, 20, 20),
         (40, 3, 16, 1, 60, 30, 0),
     ],
 )
 def test_equals_numba(
-    n_bins: int, trials: int, bits: int, n_neurons: int, n_inputs: int, n_exc: int, n_columns: int, device: Any
+    n_bins: int, trials: int, bits: int, n_neurons: int, n_inputs: int, n_exc: int, n_ff: int, device: Any
 ) -> None:
     pair = Pair(device, n_bins, trials, bits)
-    weights = pair.assert_same_solution(pair.problems(n_neurons, n_inputs, n_exc), n_columns)
+    weights = pair.assert_same_solution(pair.problems(n_neurons, n_inputs, n_exc), n_ff)
     assert np.isfinite(weights).all()
     assert np.ptp(weights) > 0.1
 
@@ -80,7 +91,8 @@ def test_products_with_feed_forward_traces(device: Any) -> None:
     for n_ff in (0, 3, 70):
         weighted = pair.rng.gamma(0.8, 6e-3, (2, 270, n_ff)).astype(F)
         expected = pair.host.cross(pair.root_weight, weighted, 1)
-        np.testing.assert_array_equal(pair.found.cross(pair.root_weight, weighted, 1), expected, strict=True)
+        found = device.to_host(pair.found.cross(pair.root_weight, weighted))
+        np.testing.assert_array_equal(found, expected, strict=True)
 
 
 @pytest.mark.parametrize("bits", [16, 32])

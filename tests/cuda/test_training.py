@@ -24,7 +24,7 @@ from tests.tiny_fit import tiny_config, tiny_network, tiny_targets
 
 ONE = {"loops": 1, "trials": 2, "evaluate_every": 2}
 PARAMETERS = {"tau_m": {"learning_rate": 0.05}, "v_th": {"shared": True, "min": 0.9, "max": 1.1}}
-FEW = {"forcing": [1.0, 0.0], "trials": 3, "closed_loop_trials": 2}
+FEW = {"forcing": [1.0, 0.0], "trials": 3, "closed_loop_trials": 2, "correction_from": 1, "correction_gain": 0.5}
 
 
 @cache

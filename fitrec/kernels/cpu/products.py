@@ -14,9 +14,10 @@ ROWS = 4  # whose sums stay in registers together
 def by_rows(matrix: NDArray[Any]) -> NDArray[np.float64]:
     """Lay out the rows of (row, k) as `multiply` reads them: (block, k, 4), then zeros."""
     n, k = matrix.shape
-    padded = np.zeros((-(-n // ROWS) * ROWS, k))
+    blocks = -(-n // ROWS)
+    padded = np.zeros((blocks * ROWS, k))
     padded[:n] = matrix
-    return np.ascontiguousarray(padded.reshape(-1, ROWS, k).transpose(0, 2, 1))
+    return np.ascontiguousarray(padded.reshape(blocks, ROWS, k).transpose(0, 2, 1))
 
 
 @njit(nogil=True, cache=True)

@@ -32,16 +32,20 @@ class Smoother:
     def smoothed_hz(self, counts: Any, more: Any, trials: int, bin_s: float) -> Any:
         """Smoothed rates (time, unit) float64, on the device, of summed counts (time, unit) int64 and `more` of them, or None."""
         xp = self._device.xp
-        n_time, n_units = counts.shape
-        rates, out = xp.empty((n_time, n_units)), xp.empty((n_time, n_units))
-        grid = min(-(-out.size // BLOCK), 65_535)
-        if grid:
+        rates = xp.empty(counts.shape)
+        if rates.size:
             given = (counts, xp.zeros(0, np.int64) if more is None else more, rates)
-            numbers = (np.int64(out.size), np.float64(trials), np.float64(bin_s))
-            self._device.launch("psth", "psth_rates", grid, BLOCK, (*given, *numbers))
-            sizes = (np.int32(n_time), np.int32(n_units), np.int32(self._reach))
-            args = (rates, self._weights, self._covered, out, *sizes)
-            self._device.launch("psth", "psth_smooth", grid, BLOCK, args)
+            numbers = (np.int64(rates.size), np.float64(trials), np.float64(bin_s))
+            self._device.launch("psth", "psth_rates", min(-(-rates.size // BLOCK), 65_535), BLOCK, (*given, *numbers))
+        return self.smooth(rates[None])[0]
+
+    def smooth(self, x: Any) -> Any:
+        """Smooth (slab, time, unit) float64 along time, on the device."""
+        out, (_, n_time, n_units) = self._device.xp.empty(x.shape), x.shape
+        sizes = (np.int32(n_time), np.int32(n_units), np.int32(self._reach))
+        grid = min(-(-n_time * n_units // BLOCK), 65_535)
+        for slab in range(len(x) if grid else 0):
+            self._device.launch("psth", "psth_smooth", grid, BLOCK, (x[slab], self._weights, self._covered, out[slab], *sizes))
         return out
 
     def moments(self, psth: Any, rate: Any) -> NDArray[np.float64]:

@@ -18,6 +18,12 @@ extern "C" __global__ void records_add(
     }
 }
 
+// Mean over so many trials of sums.
+extern "C" __global__ void records_mean(const double* sums, double* means, int64_t n, double trials) {
+    for (int64_t at = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; at < n; at += (int64_t)gridDim.x * blockDim.x)
+        means[at] = sums[at] / trials;
+}
+
 // Add the spikes of every neuron, over all trials and chunks.
 extern "C" __global__ void records_add_spikes(const uint16_t* counts, int64_t* spikes, int n_rows, int n) {
     for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x) {

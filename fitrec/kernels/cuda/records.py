@@ -1,5 +1,7 @@
 """Drives ``records.cu``: sums over trials of counts and static currents, on the device."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -50,6 +52,15 @@ class RecordSums:
         spikes = (output.counts, self.spikes, np.int32(n_trials * n_chunks), np.int32(n))
         launch("records", "records_add_spikes", -(-n // BLOCK), BLOCK, spikes)
         self.trials += n_trials
+
+    def mean_currents(self) -> Any:
+        """Means of the static currents over every other trial, (parity, bin, trained) float64, on the device."""
+        means = self._device.xp.empty(self.current.shape)
+        for parity in range(2 if means.size else 0):
+            n, trials = means[parity].size, (self.trials + 1 - parity) // 2
+            args = (self.current[parity], means[parity], np.int64(n), np.float64(trials))
+            self._device.launch("records", "records_mean", min(-(-n // BLOCK), 65_535), BLOCK, args)
+        return means
 
     def totals(self, output: Output) -> NDArray[np.int32]:
         """Spikes of the trained neurons in each trial of a batch, (trial, trained), on the host; waits."""

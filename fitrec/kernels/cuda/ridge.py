@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fitrec.kernels.cpu.ridge import Eliminated, Regressions
+from fitrec.kernels.cpu.ridge import Regressions
 from fitrec.kernels.cuda.arguments import pack
 from fitrec.kernels.cuda.device import Device, memory_error, require_memory
+from fitrec.kernels.cuda.feed_forward_columns import DeviceColumns
 
 BLOCK = 256
 COPIED_BYTES = 2**28  # at a time
@@ -78,6 +79,7 @@ class DeviceTraces:
         except device.out_of_memory as error:
             raise memory_error(device, needed, _WHAT, _REMEDY) from error
         self._energy = xp.zeros(len(pool))
+        self._copies: dict[str, tuple[object, Any]] = {}
 
     def keep(self, condition: int, slot: int, trace: Any, threads: int | None) -> NDArray[np.float64]:
         """Keep one trial's traces, (time, neuron) float32 on the device; returns the sum of each neuron's squares."""
@@ -103,31 +105,42 @@ class DeviceTraces:
             self._device.launch("ridge", "ridge_average", grid, BLOCK, args)
             self._keep(c, trials, mean, everyone)
 
-    def cross(self, root_weight: NDArray[np.float32], weighted: NDArray[np.float32], threads: int | None) -> NDArray[np.float32]:
-        """Products with feed-forward traces: (condition, sample, ff) -> (condition, pool, ff); see `HostTraces.cross`."""
+    def cross(self, root_weight: NDArray[np.float32], weighted: NDArray[np.float32]) -> Any:
+        """Products with feed-forward traces: (condition, sample, ff) -> (condition, pool, ff) float32 on the device."""
         n_conditions, n_pool = self._scale.shape[:2]
         n_ff, traces = weighted.shape[2], self._struct(root_weight)
-        out = np.zeros((n_conditions, n_pool, n_ff), np.float32)
-        for c in range(n_conditions if n_ff else 0):
-            on_device = self._device.xp.zeros((n_pool, n_ff), np.float32)
-            args = (pack(traces), np.int32(c), self._device.asarray(weighted[c]), on_device, np.int32(n_ff))
+        out = self._device.xp.empty((n_conditions, n_pool, n_ff), np.float32)
+        for c in range(n_conditions if out.size else 0):
+            args = (pack(traces), np.int32(c), self._device.asarray(weighted[c]), out[c], np.int32(n_ff))
             grid = min(-(-n_pool // 64) * -(-n_ff // 64), 65_535)
             self._device.launch("ridge", "ridge_cross", grid, BLOCK, args)
-            out[c] = self._device.to_host(on_device)
         return out
 
+    def columns(
+        self,
+        root_weight: NDArray[np.float32],
+        weighted: NDArray[np.float32],
+        small: tuple[NDArray[np.float64], ...],
+        threads: int | None,
+    ) -> DeviceColumns:
+        """Eliminate the feed-forward columns; see `learn.gathered_traces.TraceStore.columns`."""
+        return DeviceColumns(self._device, self.cross(root_weight, weighted), small)
+
     def solve(
-        self, root_weight: NDArray[np.float32], eliminated: Eliminated, problems: Regressions, threads: int | None
-    ) -> NDArray[np.float32]:
-        """Solve every neuron's problem; see `kernels.cpu.ridge.solve`. Returns (neuron, input) float32 on the host."""
-        put = self._device.asarray
+        self, root_weight: NDArray[np.float32], columns: DeviceColumns, problems: Regressions, threads: int | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Solve every neuron's problem, its target on the device; plastic and feed-forward weights come to the host.
+
+        See `kernels.cpu.ridge.solve` and `learn.feed_forward_columns.HostColumns.weights`.
+        """
         n_neurons, n = problems.inputs.shape
-        traces = self._struct(root_weight)
-        columns = _Eliminated(put(eliminated.reduction), put(eliminated.moment), np.int32(eliminated.reduction.shape[1]))
+        traces, inputs = self._struct(root_weight), self._copy_of("inputs", problems.inputs)
+        moment = columns.moment(problems.target, threads)
+        eliminated = _Eliminated(columns.reduction, moment, np.int32(moment.shape[1]))
         given = _Regressions(
-            put(problems.target),
-            put(problems.inputs),
-            put(problems.initial),
+            problems.target,
+            inputs,
+            self._copy_of("initial", problems.initial),
             np.int32(n_neurons),
             np.int32(n),
             problems.n_exc,
@@ -139,9 +152,16 @@ class DeviceTraces:
         shared = 4 * floats if 4 * floats + _STATIC_SHARED <= self._device.shared_bytes else 0
         grid = min(n_neurons, self._device.resident_blocks("ridge", "ridge_solve", BLOCK, shared))
         scratch = self._device.xp.zeros(0 if shared else grid * floats, np.float32)
-        args = (*map(pack, (traces, columns, given)), weights, scratch, np.int32(floats), np.int32(shared > 0))
+        args = (*map(pack, (traces, eliminated, given)), weights, scratch, np.int32(floats), np.int32(shared > 0))
         self._device.launch("ridge", "ridge_solve", grid, BLOCK, args, shared=shared)
-        return self._device.to_host(weights)
+        feed_forward = columns.weights(inputs, weights, problems.target, threads)
+        return self._device.to_host(weights), self._device.to_host(feed_forward)
+
+    def _copy_of(self, name: str, host: NDArray[Any]) -> Any:
+        """Copy of an array on the device, kept as long as it is asked for the same one, which must not change."""
+        if self._copies.get(name, (None, None))[0] is not host:
+            self._copies[name] = (host, self._device.asarray(host))
+        return self._copies[name][1]
 
     def arrays(self, used: int) -> dict[str, NDArray[Any]]:
         """Return what is kept in the first slots, as the host keeps it."""

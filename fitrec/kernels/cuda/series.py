@@ -50,13 +50,11 @@ def exp_minus_one() -> str:
     return "\n".join(lines)
 
 
-def log_one_plus() -> str:
-    """Text of `kernels.cpu.math.log1p`."""
+def logarithms() -> str:
+    """Text of `kernels.cpu.math.log1p` and `log`, and of what they share."""
     first, *others = math.LOG1P
     lines = [
-        f"{_FUNCTION} double log_one_plus(double given) {{",
-        f"    const double x = smaller(given, {math.LARGEST_LOG1P.hex()}), u = 1.0 + x;",
-        "    const double lost = x < 1.0 ? x - (u - 1.0) : 1.0 - (u - x);",
+        f"{_FUNCTION} double log_of_sum(double u, double lost) {{",
         "    const int64_t bits = __double_as_longlong(u);",
         f"    const int64_t exponent = (bits - {math.ROOT_HALF:#x}) >> 52;",
         "    const double f = __longlong_as_double(bits - (exponent << 52)) - 1.0;",
@@ -67,11 +65,16 @@ def log_one_plus() -> str:
         f"    const double small = s * (half + 2.0 * z * series) + mul_add(n, {_LOW.hex()}, lost / u);",
         f"    return mul_add(n, {_HIGH.hex()}, f - (half - small));",
         "}",
+        f"{_FUNCTION} double log_one_plus(double given) {{",
+        f"    const double x = smaller(given, {math.LARGEST_LOG1P.hex()}), u = 1.0 + x;",
+        "    return log_of_sum(u, x < 1.0 ? x - (u - 1.0) : 1.0 - (u - x));",
+        "}",
+        f"{_FUNCTION} double logarithm(double x) {{ return log_of_sum(x, 0.0); }}",
     ]
     return "\n".join(lines)
 
 
 def series() -> str:
     """Text of all of them, in both precisions: what ``#include "series.cuh"`` stands for."""
-    parts = (exponential(single=True), exponential(single=False), exp_minus_one(), log_one_plus())
+    parts = (exponential(single=True), exponential(single=False), exp_minus_one(), logarithms())
     return '#include "arithmetic.cuh"\n' + "\n".join(parts) + "\n"

@@ -8,7 +8,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from fitrec.kernels.cpu import lif, philox, rls_state, wiring
+from fitrec.kernels.cpu import lif, philox, recurring, rls_state, wiring
 from fitrec.kernels.cuda.series import series
 from fitrec.kernels.optimise import LINEAR_FROM, PART, Constraint, Optimizer
 
@@ -82,6 +82,7 @@ def _constants() -> str:
         "CODE_ROOT_DOUBLE": float(np.sqrt(rls_state.CODE_ONE)).hex(),
         "FROM_FIXED": f"{(1.0 / lif.FIXED_ONE).hex()}f",
         "SQUARES_PART": PART,
+        "RECURRING_GROUP": recurring.GROUP,
         "LINEAR_FROM": LINEAR_FROM.hex(),
         "SMALLEST_DOUBLE": sys.float_info.min.hex(),
         **{f"OPTIMIZER_{kind.name}": int(kind) for kind in Optimizer},

@@ -24,7 +24,7 @@ class Data:
     traces: NDArray[np.float32]
     ff_traces: NDArray[np.float32]
     target: Array
-    inputs: NDArray[np.int64]
+    inputs: NDArray[np.int32]
     initial: NDArray[np.float32]
     n_exc_inputs: int = 7
 
@@ -57,7 +57,7 @@ def make(n_ff: int = 6, n_conditions: int = 3, n_pool: int = 40, n_neurons: int 
         traces=traces(n_pool),
         ff_traces=traces(n_ff),
         target=rng.normal(0.3, 0.2, (n_conditions, n_bins, n_neurons)),
-        inputs=np.concatenate([exc, inh], axis=1).astype(np.int64),
+        inputs=np.concatenate([exc, inh], axis=1).astype(np.int32),
         initial=rng.normal(0, 0.5, (n_neurons, n_inputs)).astype(np.float32),
     )
 

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from fitrec.kernels.reference import drive as reference
-from fitrec.learn.recurring import recurring_part
+from fitrec.learn import recurring
+
+
+def recurring_part(first: np.ndarray, second: np.ndarray, threads: int = 1) -> np.ndarray:
+    return np.asarray(recurring.recurring_part(first, second, recurring.HostRecurring(threads)))
 
 
 def measurements(n_samples: int, n_units: int, noise: float, seed: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
