@@ -13,7 +13,7 @@ from fitrec.learn.rls_learner import chosen_rank
 from fitrec.learn.statistics_form import is_shared, slots
 from fitrec.simulate.device_trials import SHARE
 
-# Arrays of (condition, time, trained) float64 that live at once while targets are refined: what is needed and wanted, corrections,
+# Arrays of (condition, time, trained) float64 that live at once while targets are refined: what is needed, wanted and corrected,
 # static currents, their averages and PSTHs of either half, and temporaries.
 _DRIVE_ARRAYS = 14
 

@@ -20,7 +20,7 @@ def recurring_bytes(n_samples: int, n_units: int) -> int:
 
 
 def _together(n_units: int, gram_bytes: int) -> int:
-    """Groups of units that are summed at the same time."""
+    """Return the groups of units that are summed at the same time."""
     return min(-(-n_units // GROUP), max(1, PARTS_BYTES // max(1, gram_bytes)))
 
 

@@ -138,7 +138,7 @@ class Learners:
 
     def set_weights(self, weights: Any, first: int = 0) -> None:
         """Take over weights (neuron, input), from the host or from the device, as those of the inputs from `first` on."""
-        values = self._device.asarray(weights) if isinstance(weights, np.ndarray) else weights
+        values = self._device.asarray(weights) if type(weights) is np.ndarray else weights
         self.padded_weights[:, first : first + weights.shape[1]] = values
 
     def begin(self, n_neurons: int) -> None:

@@ -28,6 +28,31 @@ class HostError(RuntimeError):
     """A kernel did on the host what it must not do on a device."""
 
 
+class DeviceArray(np.ndarray):
+    """An array that counts as one of the device: kernels take no others, and it does not meet arrays of the host."""
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        """Compute, if all arrays are of the device."""
+        if any(type(x) is np.ndarray for x in (*inputs, *options.get("out", ()))):
+            raise HostError(f"{ufunc.__name__} is given arrays of the device and of the host")
+        plain = [x.view(np.ndarray) if isinstance(x, DeviceArray) else x for x in inputs]
+        if "out" in options:
+            options["out"] = tuple(x.view(np.ndarray) for x in options["out"])
+        return _on_device(getattr(ufunc, method)(*plain, **options))
+
+
+class _Module:
+    """NumPy, but arrays are those of the device."""
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(np, name)
+        return lambda *args, **options: _on_device(function(*args, **options))
+
+
+def _on_device(value: Any) -> Any:
+    return value.view(DeviceArray) if isinstance(value, np.ndarray) else value
+
+
 class HostDevice:
     """Runs kernels as fibers on one core.
 
@@ -46,15 +71,19 @@ class HostDevice:
 
     def __init__(self, *, reverse: bool = False, blocks: int = 3, memory: int = 2**40, shared_bytes: int = 99 * 1024) -> None:
         self.name = "host shim"
-        self.xp: Any = np
+        self.xp: Any = _Module()
         self.out_of_memory: type[Exception] = MemoryError
         self.reverse, self.blocks, self.memory, self.shared_bytes = reverse, blocks, memory, shared_bytes
 
     def asarray(self, host: NDArray[Any]) -> NDArray[Any]:
-        return np.array(host, order="C")
+        if isinstance(host, DeviceArray):
+            raise HostError("an array of the device is copied there as if it were the host's")
+        return np.array(host, order="C").view(DeviceArray)
 
     def to_host(self, array: NDArray[Any]) -> NDArray[Any]:
-        return array.copy()
+        if not isinstance(array, DeviceArray):
+            raise HostError("an array of the host is copied there as if it were the device's")
+        return np.array(array).view(np.ndarray)
 
     def launch(
         self,
@@ -70,6 +99,9 @@ class HostDevice:
         assert grid >= 1, f"{kernel} is started with {grid} blocks"
         assert 1 <= block <= 1024, f"{kernel} is started with {block} threads"
         assert not cooperative or grid <= self.blocks, f"{kernel}: {grid} blocks cannot run together, {self.blocks} can"
+        for value in args:
+            if type(value) is np.ndarray and value.dtype.names is None:
+                raise HostError(f"{kernel} is given an array of the host, of shape {value.shape}")
         run(library(source(module)), kernel, grid, block, args, shared=shared, cooperative=cooperative, reverse=self.reverse)
 
     def resident_blocks(self, module: str, kernel: str, block: int, shared: int = 0) -> int:
