@@ -17,7 +17,10 @@ class Ridge(Section):
     )
     trials: int = Field(8, ge=2, description="Trials per condition in each loop with forcing.")
     closed_loop_trials: int = Field(
-        24, ge=2, description="Trials per condition in each closed loop; more trials, less overfitting."
+        24,
+        ge=2,
+        description="Trials per condition in each closed loop; more trials, less overfitting. They also tell how good the "
+        "weights are that they ran with; after the last loop as many run again.",
     )
     penalty: float = Field(0.05, gt=0, description="lambda: L2 penalty around the initial weights.")
     penalty_row_sum: float = Field(0.0, ge=0, description="mu: penalty on the change of the summed E and summed I weights.")
@@ -228,7 +231,8 @@ class TrainConfig(Section):
     validation_trials: int = Field(
         10,
         ge=2,
-        description="Frozen-weight trials per condition of a validation (on the training targets) that picks the best weights.",
+        description="Frozen-weight trials per condition of a validation (on the training targets) that picks the best weights. "
+        "(Not for ridge, which tests weights by the trials of its next closed loop.)",
     )
     checkpoint_every_s: float = Field(60.0, ge=0, description="Least time between checkpoints in seconds.")
     ridge: Ridge = Ridge()

@@ -67,7 +67,7 @@ class Ridge:
         problem, drives = self._problem, self._drives
         if index == 0:
             drives.set_static_halves(measure_static_current(problem, self.weights, STATIC_TRIALS, sum(self._trials))[None])
-        forcing = self._forcing[index]
+        forcing, before = self._forcing[index], self.weights
         wanted = drives.plastic_drive()
         self._statistics.discount(self._discount)
         halves_hz, currents = (self._xp.empty((2, *problem.rate_hz.shape)) for _ in range(2))
@@ -77,7 +77,7 @@ class Ridge:
             halves_hz[:, condition], currents[:, condition] = smoothed_halves(problem, sums), sums.static_currents()
             rates.append(sums.mean_rates_hz(problem.simulator.network.n_exc, problem.bin_s))
             one = slice(condition, condition + 1)
-            problem.progress(condition, rates[-1], partial(self._correlation, halves_hz[:, one], one))
+            problem.progress(condition, rates[-1], partial(self._correlation, halves_hz[:, one], one), frozen=forcing == 0)
         drives.observe_static_current(currents, self._averaging(index))
         del wanted, currents  # on a device every array counts
         if index + 1 >= self._correction_from:
@@ -102,7 +102,8 @@ class Ridge:
             rate_exc_hz=float(exc),
             rate_inh_hz=float(inh),
             correlation=self._correlation(halves_hz),
-            frozen=False,
+            frozen=forcing == 0,
+            tested=before if forcing == 0 else None,
         )
 
     def _correlation(self, halves_hz: Any, conditions: slice = slice(None)) -> float:
@@ -110,17 +111,8 @@ class Ridge:
         return halves_correlation(self._problem, halves_hz, conditions, self._statistics.on_device)
 
     def validates(self, index: int) -> bool:
-        """Return True from the loop before the first closed loop on: earlier weights were solved for other inputs.
-
-        Averages of solutions are validated once they hold half of them: a validation of few trials cannot tell them apart, and
-        the later ones are the better ones.
-        """
-        if index + 1 == self.n_loops:
-            return True
-        if self._average:
-            closed = [alpha == 0 for alpha in self._forcing]
-            return 2 * sum(closed[: index + 1]) >= sum(closed)
-        return self._forcing[index + 1] == 0.0
+        """Return True for the last loop: what other loops arrive at, the next one's own trials test, if it is closed."""
+        return index + 1 == self.n_loops
 
     def not_finite(self) -> tuple[int, int] | None:
         """See `fitrec.learn.rule.not_finite`."""

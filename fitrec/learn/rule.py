@@ -195,6 +195,8 @@ class LoopResult:
         target; NaN when it was not measured in this loop.
     frozen : bool
         Whether `correlation` was measured in closed loop with weights that did not change meanwhile.
+    tested : Weights or None
+        The weights that the loop's own trials ran with, where these are such a measurement.
 
     """
 
@@ -203,6 +205,7 @@ class LoopResult:
     rate_inh_hz: float
     correlation: float
     frozen: bool
+    tested: Weights | None = None
 
 
 class Rule(Protocol):

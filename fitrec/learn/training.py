@@ -22,7 +22,8 @@ class Training:
         Weights with the highest correlation in a validation (closed loop, frozen weights, training targets).
     best_correlation : float
     curve : list of rows
-        One per loop: loop, seconds, forcing, rate_exc_hz, rate_inh_hz, correlation, frozen.
+        One per loop: loop, seconds, forcing, rate_exc_hz, rate_inh_hz, correlation, frozen. Correlation is that of a validation
+        after the loop, or else of the loop's own trials.
     seconds : float
         Time spent so far, over all resumptions.
 
@@ -49,10 +50,13 @@ class Training:
             started = time.perf_counter()
             result = self.rule.loop(index)
             require_finite(self.rule, self.problem.simulator.network.trained, index)
+            if result.tested is not None:
+                self._consider(result.tested, result.correlation)
             if self.rule.validates(index):
                 result = self._validate(result)
             self.seconds += time.perf_counter() - started
-            row: Row = {"loop": index + 1, "seconds": round(self.seconds, 3), **vars(result)}
+            figures = {name: value for name, value in vars(result).items() if name != "tested"}
+            row: Row = {"loop": index + 1, "seconds": round(self.seconds, 3), **figures}
             self.curve.append(row)
             after_loop(self, row)
         return self.best
@@ -60,8 +64,11 @@ class Training:
     def _validate(self, result: LoopResult) -> LoopResult:
         weights = self.rule.weights
         correlation, (exc, inh) = validate(self.problem, weights, self.validation_trials, FIRST_VALIDATION_TRIAL)
+        self._consider(weights, correlation)
+        return LoopResult(forcing=result.forcing, rate_exc_hz=exc, rate_inh_hz=inh, correlation=correlation, frozen=True)
+
+    def _consider(self, weights: Weights, correlation: float) -> None:
         # As long as no correlation was defined (silent network), the newest weights count as the best.
         if correlation > self.best_correlation or self.best_correlation == float("-inf"):
             self.best = weights
         self.best_correlation = max(self.best_correlation, correlation)  # NaN as the second argument is passed over
-        return LoopResult(forcing=result.forcing, rate_exc_hz=exc, rate_inh_hz=inh, correlation=correlation, frozen=True)

@@ -184,7 +184,8 @@ def make_training(
         regions=areas_to_fit(targets.units, config, network.trained_unit),
     )
     rule = make_rule(problem, config)
-    return Training(problem=problem, rule=rule, validation_trials=config.validation_trials, best=rule.weights)
+    trials = config.ridge.closed_loop_trials if config.rule == "ridge" else config.validation_trials
+    return Training(problem=problem, rule=rule, validation_trials=trials, best=rule.weights)
 
 
 def require_rule(rule: str, *, own_model: bool, continuous: bool) -> None:
