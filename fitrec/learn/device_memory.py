@@ -62,6 +62,8 @@ class GradientTrial:
     dt_ms : float
     tapes : int
         Windows whose steps are kept at the same time.
+    own_targets : bool
+        Whether the targets are not those that validations compare with.
 
     """
 
@@ -73,6 +75,7 @@ class GradientTrial:
     bin_steps: int
     dt_ms: float
     tapes: int
+    own_targets: bool
 
     def parts(self) -> Parts:
         """Count what one trial needs; as many more as fit run at the same time."""
@@ -101,9 +104,12 @@ def gradient_parts(s: FitSizes, trial: GradientTrial | None) -> Parts:
         return {}
     synapses = s.n_trained * (s.n_inputs + s.n_ff)
     learned = s.n_trained * (s.n_inputs + s.n_feed_forward_weights)
+    cells = s.n_conditions * s.n_bins
     return {
         "compiled synapses": 8 * synapses + 12 * s.n_static + 16 * (s.n_neurons + s.n_ff),
         "sum of the trials' gradients": 4 * synapses,
+        "rates of all neurons": cells * (8 * s.n_neurons + 8 * s.n_trained * trial.own_targets)
+        + s.n_bins * (12 * s.n_neurons + 16 * s.n_trained),
         "weights, their gradients and Adam's means": 24 * learned + 16 * synapses,
         **_parameters(trial.shape.trainable, trial.shape.width, s.n_trained),
         **trial.parts(),

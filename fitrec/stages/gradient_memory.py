@@ -48,6 +48,7 @@ def gradient_trial(network: Network, bin_steps: int, config: TrainConfig) -> Gra
         window_steps=windows.steps,
         bin_steps=bin_steps,
         dt_ms=network.dt_ms,
+        own_targets=config.rule == "e-prop",
         tapes=1 + (windows.overlap and windows.steps < whole),
     )
 

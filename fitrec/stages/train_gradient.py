@@ -78,6 +78,7 @@ def make_gradient_fit(problem: Problem, rule: str, config: GradientConfig) -> Fi
         trials=config.trials,
         conditions_per_loop=config.conditions_per_loop,
         loss=_loss(config, problem),
+        is_poisson=config.loss == "poisson",
         regularisation=FiringRate(strength=config.rate_penalty, target_hz=config.rate_target_hz) if config.rate_penalty else None,
         optimiser=_optimiser(config, updates),
         common_mode=config.common_mode,

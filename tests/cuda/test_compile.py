@@ -68,6 +68,7 @@ REGISTERS = {
     "psth_rates": 40,
     "psth_smooth": 64,
     "psth_moments": 64,
+    **dict.fromkeys(("rate_means", "rate_blend", "rate_totals", "rate_smoothed", "rate_slopes", "rate_signals"), 48),
     "wiring_sample": 40,
     "wiring_count": 40,
     "wiring_list": 40,

@@ -8,7 +8,7 @@ import pytest
 from fitrec.kernels.cpu.model_state import Events
 from fitrec.kernels.cuda import model as cuda
 from fitrec.kernels.cuda import model_gradient
-from fitrec.learn.gradient.device_rules import by_parameters, device_rule, device_signals
+from fitrec.learn.gradient.device_rules import device_rule, device_signals
 from fitrec.learn.gradient.rules import Bptt, DRtrl, LocalAdjoint, PpProp, Signals
 from fitrec.neurons.compile import compile_model
 from fitrec.simulate.device_network import DeviceModelNetwork
@@ -138,7 +138,8 @@ def test_gradients_equal_numba(name: str, rule: str, device: Any) -> None:
     on_device.begin(len(TRIALS))
     on_device.add(wiring, *windows[0], found, on_device.look_back(wiring, *windows[1]))
     on_device.add(wiring, *windows[1], found)
-    by_synapse, by_parameter = device.to_host(found.plastic), by_parameters(net, found)
+    by_synapse, by_parameter = device.to_host(found.plastic), device.to_host(found.parameters)
+    by_parameter = by_parameter.reshape(len(TRIALS), net.shape.trainable, net.shape.width)[:, :, : net.shape.n]
     for b, trial in enumerate(TRIALS):
         runs: list[Any] = [None]
         for part in range(2):

@@ -57,8 +57,15 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "ridge, gathered": {"rule": "ridge", "ridge": {**FEW, "gram": "gathered"}},
     "rls": {"rule": "rls", "rls": {"loops": 1}},
     "rls, 16 bits": {"rule": "rls", "rls": {"loops": 1, "p_storage": "int16", "static_current": "instantaneous"}},
-    "local-adjoint": {"rule": "local-adjoint", "gradient": {**ONE, "loops": 2, "window_ms": 40.0, "trainable": PARAMETERS}},
+    "local-adjoint": {
+        "rule": "local-adjoint",
+        "gradient": {**ONE, "loops": 2, "window_ms": 40.0, "trainable": PARAMETERS, "rate_penalty": 0.01},
+    },
     "pp-prop": {"rule": "pp-prop", "gradient": {**ONE, "dale": "exponential", "loss_of": "areas", "loss": "poisson"}},
+    "e-prop": {
+        "rule": "e-prop",
+        "gradient": {**ONE, "loops": 3, "loss": "poisson", "rate_penalty": 0.01, "conditions_per_loop": 1},
+    },
     "bptt": {"rule": "bptt", "gradient": {**ONE, "window_ms": 20.0}},
     "e-prop-plus": {"rule": "e-prop-plus", "gradient": {**ONE, "dale": "softplus", "clip_norm": 0.1}},
 }

@@ -39,7 +39,7 @@ def squares(device: Device, constraint: int, scale: float, weights: Any, gradien
     return parts
 
 
-def divide(device: Device, values: Any, divisor: int) -> None:
+def divide(device: Device, values: Any, divisor: float) -> None:
     """Start dividing values on the device by a number. Does not wait."""
     size = len(values)
     if size:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fitrec.kernels.cpu.model_loop import left_of_arrivals
 from fitrec.kernels.cuda import model_gradient as cuda
@@ -32,7 +31,7 @@ class DeviceLocalAdjoint(DeviceRuleBase):
         after = self._nothing(trials.n_trials) if after is None else after
         sums = self._sums(trials.n_trials)
         self._go_back(self._window(wiring, trials, signals), after, sums, gradient.plastic)
-        gradient.parameters[:] += sums
+        cuda.add_trials(self.network.kernels, sums.reshape(1, -1), gradient.parameters.reshape(-1))
 
     def look_back(self, wiring: Wiring, trials: DeviceTrials, signals: cuda.Signals) -> DeviceAdjoints:
         """Return what comes from a window to the time before it."""
@@ -177,7 +176,8 @@ def device_signals(rule: Any, signals: list[Signals], network: DeviceModelNetwor
     )
 
 
-def by_parameters(network: DeviceModelNetwork, gradient: DeviceGradient) -> NDArray[Any]:
-    """Return each trial's derivatives by parameters, (trial, trainable, neuron); waits."""
-    shape, on_host = network.shape, network.device.to_host(gradient.parameters)
-    return on_host.reshape(len(on_host), shape.trainable, shape.width)[:, :, : shape.n]
+def spike_signals(by_spike: Any, every: int, network: DeviceModelNetwork) -> cuda.Signals:
+    """Return signals by spikes alone, (row, padded) on the device: a row for `every` steps, the same for all trials."""
+    xp, dtype = network.device.xp, network.network.dtype
+    states = xp.zeros((1, 0, 0), dtype)
+    return cuda.Signals(rows=xp.zeros(0, np.int64), states=states, every=1, spikes=by_spike[None], spikes_every=every)

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fitrec.kernels.cuda.device import Device
 from fitrec.kernels.cuda.model import Wiring
-from fitrec.kernels.cuda.model_gradient import add_trials
+from fitrec.kernels.cuda.model_gradient import Signals, add_trials
 from fitrec.learn.gradient.device_base import DeviceGradient
-from fitrec.learn.gradient.device_rules import device_rule, device_signals
+from fitrec.learn.gradient.device_rules import device_rule, spike_signals
 from fitrec.learn.gradient.host_work import Asked, Gradient
-from fitrec.learn.gradient.rules import Rule, Signals
+from fitrec.learn.gradient.rules import Rule
 from fitrec.learn.gradient.windows import Windows
 from fitrec.simulate.device_network import DeviceTrials
 from fitrec.simulate.device_trials import DeviceModelTrials, DeviceStart
@@ -26,7 +25,7 @@ class DeviceWork:
     ----------
     rule : Rule
 
-    Weights are given, and gradients returned, on the device.
+    Weights and signals are given, gradients and counts returned, on the device.
 
     """
 
@@ -35,7 +34,7 @@ class DeviceWork:
     def __init__(self, device: Device, trials: ModelTrials, rule: Rule, windows: Windows, bin_steps: int) -> None:
         self._device, self._trials = device, DeviceModelTrials(device, trials)
         self._bin_steps, self._length = bin_steps, windows.steps
-        self._on_cpu, self._rule = rule, device_rule(self._trials.network, rule)
+        self._rule = device_rule(self._trials.network, rule)
         cut = windows.steps < trials.network.window_steps
         self._overlap = windows.overlap and self._rule.goes_back and cut
 
@@ -43,14 +42,12 @@ class DeviceWork:
         """Run trials up to their windows, in batches."""
         return [self._starts(some) for some in asked]
 
-    def count(self, asked: Sequence[Asked], starts: Sequence[list[DeviceStart]]) -> list[NDArray[np.int64]]:
+    def count(self, asked: Sequence[Asked], starts: Sequence[list[DeviceStart]]) -> list[Any]:
         """(bin, neuron) for each condition: spikes of its trials, summed."""
         return [self._count(some, own) for some, own in zip(asked, starts, strict=True)]
 
-    def gradient(
-        self, asked: Sequence[Asked], starts: Sequence[list[DeviceStart]], signals: Sequence[NDArray[np.float32]]
-    ) -> list[Gradient]:
-        """Gradients of each condition."""
+    def gradient(self, asked: Sequence[Asked], starts: Sequence[list[DeviceStart]], signals: Sequence[Any]) -> list[Gradient]:
+        """Gradients of each condition; signals (bin, padded)."""
         return [self._gradient(*one) for one in zip(asked, starts, signals, strict=True)]
 
     def _starts(self, asked: Asked) -> list[DeviceStart]:
@@ -58,13 +55,13 @@ class DeviceWork:
         batches = self._trials.batches(asked.trials, self._rule.trial_bytes(self._length), self._length, tapes=tapes)
         return [self._trials.start(wiring, asked.condition, some) for some in batches]
 
-    def _count(self, asked: Asked, starts: Sequence[DeviceStart]) -> NDArray[np.int64]:
+    def _count(self, asked: Asked, starts: Sequence[DeviceStart]) -> Any:
         net, wiring, counts = self._trials.network, self._trials.network.wired(asked.flat), self._new_counts()
         for start in starts:
             net.kernels.count(self._trials.window(wiring, start, start.begin()).record, self._bin_steps, counts)
-        return self._device.to_host(counts)
+        return counts
 
-    def _gradient(self, asked: Asked, starts: Sequence[DeviceStart], signal: NDArray[np.float32]) -> Gradient:
+    def _gradient(self, asked: Asked, starts: Sequence[DeviceStart], signal: Any) -> Gradient:
         wiring, counts = self._trials.network.wired(asked.flat), self._new_counts()
         total = self._device.xp.zeros(len(asked.flat), np.float32)
         shape = self._trials.network.shape
@@ -73,9 +70,9 @@ class DeviceWork:
             part = self._of_batch(wiring, start, signal, counts)
             add_trials(self._trials.network.kernels, part.plastic, total)
             add_trials(self._trials.network.kernels, part.parameters, parameters)
-        return Gradient(total, parameters, self._device.to_host(counts))
+        return Gradient(total, parameters, counts)
 
-    def _of_batch(self, wiring: Wiring, start: DeviceStart, signal: NDArray[np.float32], counts: Any) -> DeviceGradient:
+    def _of_batch(self, wiring: Wiring, start: DeviceStart, signal: Any, counts: Any) -> DeviceGradient:
         """Gradients of a batch, as `windows.TrialGradient` goes through the windows."""
         rule, whole, n = self._rule, self._trials.host.network.window_steps, len(start.trials)
         gradient = rule.new_gradient(n)
@@ -96,11 +93,10 @@ class DeviceWork:
         last = min(first + self._length, self._trials.host.network.window_steps)
         return self._trials.window(wiring, start, before, first=first, last=last, tape=True)
 
-    def _signals(self, signal: NDArray[np.float32], first: int) -> Any:
+    def _signals(self, signal: Any, first: int) -> Signals:
         last = min(first + self._length, self._trials.host.network.window_steps)
         rows = signal[first // self._bin_steps : -(-last // self._bin_steps)]
-        given = Signals(spikes=rows, spikes_every=self._bin_steps)
-        return device_signals(self._on_cpu, [given], self._trials.network)
+        return spike_signals(rows, self._bin_steps, self._trials.network)
 
     def _new_counts(self) -> Any:
         return self._trials.network.new_counts(self._trials.host.network.window_steps // self._bin_steps)

@@ -29,7 +29,7 @@ class Gradient(NamedTuple):
 
     synapses: Any  # (synapse,) float32, where the work is done
     parameters: Any  # (parameter, neuron) float64, or (parameter * padded,) on a device
-    counts: NDArray[np.int64]  # (bin, neuron): spikes
+    counts: Any  # (bin, neuron) int64, where the work is done: spikes
 
 
 class Work(Protocol[Starts]):
@@ -47,17 +47,15 @@ class Work(Protocol[Starts]):
     def starts(self, asked: Sequence[Asked]) -> list[Starts]:
         """Run trials up to their windows; one result for each condition that is asked for."""
 
-    def count(self, asked: Sequence[Asked], starts: Sequence[Starts]) -> list[NDArray[np.int64]]:
-        """(bin, neuron) for each condition: spikes of its trials, summed."""
+    def count(self, asked: Sequence[Asked], starts: Sequence[Starts]) -> list[Any]:
+        """(bin, neuron) int64 for each condition, where the work is done: spikes of its trials, summed."""
 
-    def gradient(
-        self, asked: Sequence[Asked], starts: Sequence[Starts], signals: Sequence[NDArray[np.float32]]
-    ) -> list[Gradient]:
+    def gradient(self, asked: Sequence[Asked], starts: Sequence[Starts], signals: Sequence[Any]) -> list[Gradient]:
         """Gradients of each condition.
 
         Parameters
         ----------
-        signals : of (bin, neuron)
+        signals : of (bin, neuron) float32, on a device (bin, padded)
             Derivative of the loss by a spike in a bin, for each condition.
 
         """

@@ -4,10 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.learn.gradient.device_learned import DeviceLearnedWeights
-from fitrec.learn.gradient.fit import FitOptions, causal_filter
+from fitrec.learn.gradient.fit import FitOptions
 from fitrec.learn.gradient.learned import LearnedWeights
 from fitrec.learn.gradient.minibatch import drawn_conditions
 from fitrec.learn.gradient.online_work import DeviceOnline, HostOnline, OnlineWork
+from fitrec.learn.gradient.rate_errors import observation
 from fitrec.learn.gradient.rules import EPropPlus
 from fitrec.learn.rule import Arrays, LoopResult, Problem
 from fitrec.networks.weights import Weights
@@ -36,8 +37,7 @@ class OnlineFit:
         self._problem, self._options = problem, options
         assert options.readout_ms is not None
         self.name, self.n_loops = options.name, options.loops
-        n_bins, bin_ms = problem.rate_hz.shape[1], problem.bin_s * 1e3
-        self._target_hz = causal_filter(n_bins, bin_ms, options.readout_ms) @ problem.rate_hz
+        _, self._target_hz = observation(problem, options.readout_ms)
         network, device = problem.simulator.network, problem.simulator.device
         rule = EPropPlus(trials.model_network, problem.threads or 1, cutoff_steps=round(cutoff_ms / network.dt_ms))
         if device is None:

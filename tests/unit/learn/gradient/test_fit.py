@@ -10,7 +10,8 @@ import pytest
 
 from fitrec.config.train import TrainConfig
 from fitrec.errors import ModelError, TrainingError
-from fitrec.learn.gradient.fit import GradientFit, causal_filter
+from fitrec.learn.gradient.fit import GradientFit
+from fitrec.learn.gradient.rate_errors import RateErrors, causal_filter
 from fitrec.learn.gradient.windows import first_bad_step
 from fitrec.learn.psth_fit import mean_correlation, validate
 from fitrec.stages.train import make_training
@@ -137,14 +138,16 @@ def test_the_signal_is_the_derivative_of_the_loss_by_the_spikes(changes: dict[st
     counts = rng.poisson(3.0, (problem.rate_hz.shape[1], network.n_neurons)).astype(np.float64)  # of 50 trials
 
     def loss(c: Any) -> float:
-        value = o.loss(fit._smooth_hz(c / o.trials), fit._target_hz[0])[0]
+        value = o.loss(smoothing @ c[:, network.trained] / o.trials / problem.bin_s, problem.rate_hz[0])[0]
         if o.regularisation is not None:
             value += o.regularisation(c.sum(axis=0), len(c) * problem.bin_s * o.trials)[0]
         return value
 
+    smoothing = problem.smooth(np.eye(len(counts))[None])[0]
     change, h = rng.normal(size=counts.shape), 1e-4
     difference = (loss(counts + h * change) - loss(counts - h * change)) / (2 * h)
-    assert (fit._signal(counts / o.trials, 0) * change).sum() == pytest.approx(difference, rel=1e-6)
+    mean = fit._errors.per_trial(counts.astype(np.int64))
+    assert (fit._errors.signal(mean, 0) * change).sum() == pytest.approx(difference, rel=1e-6)
 
 
 @pytest.mark.parametrize("rule", ["local-adjoint", "e-prop-plus"])
@@ -187,9 +190,10 @@ def test_errors_come_from_the_loops_before() -> None:
     """Of the first loop itself, then of a mean in which a loop's share falls by the factor `averaging` with every further one."""
     fit: GradientFit = start(averaging=0.6, learning_rate=1e-12)
     seen: list[Any] = []
-    signal = fit._signal
-    fit._signal = lambda mean, condition: seen.append(mean) or signal(mean, condition)  # type: ignore[method-assign, func-returns-value]
-    begun = [fit._begin([0], index, fit._work)[:2] for index in range(3)]
+    errors = fit._errors
+    signal = errors.signal
+    errors.signal = lambda mean, condition: seen.append(mean) or signal(mean, condition)  # type: ignore[method-assign, func-returns-value]
+    begun = [fit._begin([0], index, fit._work, errors)[:2] for index in range(3)]
     trials = [fit._work.count(asked, starts)[0] / 3 for asked, starts in begun]
     seen.clear()
     for index in range(4):
@@ -232,7 +236,7 @@ def test_short_memory_cuts_trials_the_same_for_any_number_of_threads(caplog: pyt
 def gradients(**changes: Any) -> Any:
     """Gradient of one loop, before any update."""
     fit: GradientFit = start(**{"trials": 2, **changes})
-    asked, starts, signals, _ = fit._begin([0, 1], 0, fit._work)
+    asked, starts, signals, _ = fit._begin([0, 1], 0, fit._work, fit._errors)
     return np.concatenate([found.synapses for found in fit._work.gradient(asked, starts, signals)]).astype(np.float64)
 
 
@@ -252,15 +256,15 @@ def test_overlapping_windows_come_closer_to_the_whole_trial(surrogate: dict[str,
 
 def test_gradients_that_are_not_finite_are_traced_to_their_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """A learning signal of 1e38 in the 13th bin of the second condition overflows there, on the way back."""
-    signal = GradientFit._signal
+    signal = RateErrors.signal
 
-    def poisoned(self: GradientFit, mean: Any, condition: int) -> Any:
+    def poisoned(self: RateErrors, mean: Any, condition: int) -> Any:
         values = signal(self, mean, condition)
         if condition == 1:
             values[12, self._problem.simulator.network.trained[5]] = 1e38
         return values
 
-    monkeypatch.setattr(GradientFit, "_signal", poisoned)
+    monkeypatch.setattr(RateErrors, "signal", poisoned)
     fit = start(surrogate={"height": 1e3, "width": 1.0})
     neuron = tiny_network().trained[5]
     with pytest.raises(TrainingError) as caught:
@@ -324,7 +328,7 @@ def test_parameters_of_neurons_are_learned_within_bounds_and_evaluated() -> None
     def counts(weights: Any) -> Any:
         return problem.simulator.map_trials(lambda r: r.counts, weights, 0, [2800], chunk_steps=problem.bin_steps, threads=1)[0]
 
-    (asked,), ((first, *_),), *_ = rule._begin([0], 100, rule._work)
+    (asked,), ((first, *_),), *_ = rule._begin([0], 100, rule._work, rule._errors)
     np.testing.assert_array_equal(counts(rule.weights), rule._work.count([asked._replace(trials=range(1))], [[first]])[0])
     assert (counts(rule.weights) != counts(replace(rule.weights, parameters=None, parameter_names=None))).any()
 

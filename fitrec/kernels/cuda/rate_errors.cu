@@ -1,0 +1,76 @@
+// From mean spikes per trial to the learning signals of a fit of rates: twin of kernels/cpu/rate_errors.py, which says in which order
+// sums are taken. A thread per value.
+#include "common.cuh"
+
+// A smoothing along time: row t of the matrix is not 0 from span[2 t] to span[2 t + 1].
+struct Smoothing {
+    const double* matrix;
+    const int32_t* span;
+    int32_t n_time;
+};
+
+// Where the trained neurons stand among all.
+struct Neurons {
+    const int32_t* trained;  // (n_trained,)
+    const int32_t* place;    // (n,): among the trained, or -1
+    int32_t n, n_trained, width;
+};
+
+__device__ __forceinline__ int64_t thread_number() { return blockIdx.x * (int64_t)blockDim.x + threadIdx.x; }
+
+extern "C" __global__ void rate_means(const int64_t* counts, float* mean, int64_t size, double trials) {
+    const int64_t at = thread_number();
+    if (at < size) mean[at] = (float)((double)counts[at] / trials);
+}
+
+extern "C" __global__ void rate_blend(const float* a, float weight_a, const float* b, float weight_b, float* out, int64_t size) {
+    const int64_t at = thread_number();
+    if (at < size) out[at] = weight_a * a[at] + weight_b * b[at];
+}
+
+extern "C" __global__ void rate_totals(const float* mean, double* out, int n_time, int n) {
+    const int64_t i = thread_number();
+    if (i >= n) return;
+    double sum = 0.0;
+    for (int t = 0; t < n_time; ++t) sum += (double)mean[(int64_t)t * n + i];
+    out[i] = sum;
+}
+
+extern "C" __global__ void rate_smoothed(
+    const float* mean, const __grid_constant__ Neurons neurons, const __grid_constant__ Smoothing s, double bin_s, double* out) {
+    const int64_t at = thread_number();
+    if (at >= (int64_t)s.n_time * neurons.n_trained) return;
+    const int t = (int)(at / neurons.n_trained), i = (int)(at % neurons.n_trained);
+    const float* own = mean + neurons.trained[i];
+    double sum = 0.0;
+    for (int k = s.span[2 * t]; k < s.span[2 * t + 1]; ++k) sum += s.matrix[(int64_t)t * s.n_time + k] * (double)own[(int64_t)k * neurons.n];
+    out[at] = sum / bin_s;
+}
+
+extern "C" __global__ void rate_slopes(
+    const double* smooth, const double* target, double* out, int64_t size, int is_poisson, double scale, double bin_s, double floor_hz) {
+    const int64_t at = thread_number();
+    if (at >= size) return;
+    const double rate = smooth[at], goal = target[at];
+    if (goal != goal) out[at] = 0.0;
+    else if (is_poisson) out[at] = scale * (1.0 - goal * bin_s / ((rate + floor_hz) * bin_s));
+    else out[at] = scale * (rate - goal);
+}
+
+// Derivatives by a spike, (time, width); those of the padding are 0.
+extern "C" __global__ void rate_signals(
+    const double* by_rate, const __grid_constant__ Neurons neurons, const __grid_constant__ Smoothing s, double bin_s, const double* pull,
+    double divisor, float* out) {
+    const int64_t at = thread_number();
+    if (at >= (int64_t)s.n_time * neurons.width) return;
+    const int t = (int)(at / neurons.width), neuron = (int)(at % neurons.width);
+    if (neuron >= neurons.n) return;
+    const int i = neurons.place[neuron];
+    double sum = 0.0;
+    if (i >= 0) {
+        for (int k = s.span[2 * t]; k < s.span[2 * t + 1]; ++k)
+            sum += s.matrix[(int64_t)t * s.n_time + k] * by_rate[(int64_t)k * neurons.n_trained + i];
+        sum /= bin_s;
+    }
+    out[at] = (float)((sum + pull[neuron]) / divisor);
+}
