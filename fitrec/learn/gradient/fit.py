@@ -200,12 +200,17 @@ class GradientFit:
                     found = worker(flat, start, signal, steps)[0]
                     return np.concatenate((found.plastic, found.parameters.reshape(-1)))
 
-                if np.isfinite(gradient()).all():
+                def passable(steps: tuple[int, int] | None = None, of: Callable[..., NDArray[Any]] = gradient) -> bool:
+                    found = of(steps)
+                    return bool((np.abs(found) <= self._options.optimiser.largest(found.dtype)).all())
+
+                if passable():
                     continue
-                step = first_bad_step(gradient, network.window_steps, backward=worker.goes_back)
+                step = first_bad_step(passable, network.window_steps, backward=worker.goes_back)
                 where = f"condition {network.condition_names[condition]!r}, trial {start.trial - FIRST_GRADIENT_TRIAL + 1}"
+                what = "too large" if np.isfinite(gradient()).all() else "not finite"
                 text = (
-                    f"; it is not finite from step {step + 1} of {network.window_steps} on{' back' * worker.goes_back} "
+                    f"; it is {what} from step {step + 1} of {network.window_steps} on{' back' * worker.goes_back} "
                     f"({step * network.dt_ms:g} ms after the window's beginning, {where})"
                 )
                 if self.name == "bptt":

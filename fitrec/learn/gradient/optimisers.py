@@ -45,6 +45,11 @@ class Settings:
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} of the optimiser is {getattr(self, name):g}; it has to lie in [0, 1)")
 
+    def largest(self, dtype: np.dtype[Any]) -> float:
+        """Return the largest derivative that an update can go on with; of a larger one Adam's mean square would be infinite."""
+        most = float(np.finfo(dtype).max)
+        return float(np.sqrt(most)) if self.kind == "adam" and np.isinf(min(self.clip_norm, self.clip_value)) else most
+
 
 class Step(NamedTuple):
     """What an update did."""
@@ -104,7 +109,7 @@ class Optimiser:
         Raises
         ------
         TrainingError
-            If a derivative is not finite; the parameters then stay as they were.
+            If a derivative is not finite, or too large to go on with; the parameters then stay as they were.
 
         """
         s, norm = self.settings, self._norm(gradients)
@@ -142,16 +147,19 @@ class Optimiser:
         total = 0.0
         for name, update in self._updates.items():
             of_parameter = update.square(gradients[name])
-            if not np.isfinite(of_parameter):
-                self._require_finite(update, gradients[name])
+            largest, finite = self.settings.largest(update.parameter.values.dtype), bool(np.isfinite(of_parameter))
+            if not finite or of_parameter > largest * largest:
+                self._require_passable(update, gradients[name], norm_is_finite=finite)
             total += of_parameter
         return float(np.sqrt(total))
 
-    def _require_finite(self, update: Update, given: Any) -> None:
+    def _require_passable(self, update: Update, given: Any, *, norm_is_finite: bool) -> None:
         parameter, gradient = update.parameter, update.on_host(given)
         what, broken = "the gradient", np.flatnonzero(~np.isfinite(gradient))
-        if not broken.size:  # it is its square, or its product with the weight
+        if not broken.size:
             what, broken = "a value too large to go on with: the gradient", np.array([np.abs(gradient).argmax()])
+            if norm_is_finite and abs(gradient[broken[0]]) <= self.settings.largest(gradient.dtype):
+                return  # it is many
         element = int(broken[0])
         raise TrainingError(
             f"{what} of {parameter.name} is {gradient[element]} at element {element}, of neuron {parameter.owner(element)}, in "

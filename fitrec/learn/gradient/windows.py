@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,7 +93,7 @@ class TrialGradient:
             counts.append(bin_counts(part, self._bin_steps, self._trials.network.n_neurons))
             following = self._run(flat, start, part, last) if self._overlap and last < whole else None
             after = None
-            if following is not None and last < end:
+            if following is not None and last < end and last + following.n_steps > begin:
                 after = self._rule.look_back(flat, *_cut(following, signal, self._bin_steps, last, begin, end))
             if first < end and last > begin:
                 self._rule.add(flat, *_cut(part, signal, self._bin_steps, first, begin, end), gradient, after)
@@ -117,22 +117,22 @@ def _cut(part: Trial, signal: NDArray[np.float32], bin_steps: int, first: int, b
     return part.cut(low - first, high - first), Signals(spikes=each, spikes_every=1)
 
 
-def first_bad_step(gradient_of: Callable[[tuple[int, int]], Any], n_steps: int, *, backward: bool) -> int:
-    """Find the step in which a gradient that is not finite becomes so, in the order in which a rule goes through the steps.
+def first_bad_step(passable: Callable[[tuple[int, int]], bool], n_steps: int, *, backward: bool) -> int:
+    """Find the step in which a gradient becomes not finite or too large, in the order in which a rule goes through the steps.
 
     Parameters
     ----------
-    gradient_of : callable
-        Gives the gradient that the steps between two numbers have.
+    passable : callable
+        Whether the gradient that the steps between two numbers have can be gone on with.
     backward : bool
         Whether the rule goes from the last step to the first.
 
     """
-    good, bad = 0, n_steps  # numbers of steps, of which the gradient is still finite and no longer so
+    good, bad = 0, n_steps  # numbers of steps, of which the gradient still is, and no longer is
     while bad - good > 1:
         middle = (good + bad) // 2
         some = (n_steps - middle, n_steps) if backward else (0, middle)
-        if np.isfinite(gradient_of(some)).all():
+        if passable(some):
             good = middle
         else:
             bad = middle

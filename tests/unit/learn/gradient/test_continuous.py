@@ -24,6 +24,8 @@ RULES: dict[str, dict[str, Any]] = {
     "poisson": {"rule": "local-adjoint", "gradient": {"loss": "poisson", "trials": 2}},
     "all segments": {"rule": "local-adjoint", "gradient": {"loops": 1, "conditions_per_loop": None}},
     "pp-prop": {"rule": "pp-prop"},
+    "d-rtrl": {"rule": "d-rtrl", "gradient": {"loops": 2}},
+    "bptt": {"rule": "bptt", "gradient": {"loops": 2, "window_ms": 40.0}},
     "e-prop": {"rule": "e-prop"},
     "e-prop-plus": {"rule": "e-prop-plus", "gradient": {"learning_rate": 0.01, "loops": 2, "conditions_per_loop": 1}},
 }

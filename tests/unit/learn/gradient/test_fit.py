@@ -254,26 +254,31 @@ def test_overlapping_windows_come_closer_to_the_whole_trial(surrogate: dict[str,
     assert distance(window_ms=260.0) < 1e-5 < distance(window_ms=260.0, overlap=False)
 
 
-def test_gradients_that_are_not_finite_are_traced_to_their_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A learning signal of 1e38 in the 13th bin of the second condition overflows there, on the way back."""
+@pytest.mark.parametrize(
+    ("poison", "window_ms", "what"), [(1e38, 0.0, "not finite"), (1e38, 60.0, "not finite"), (1e24, 60.0, "too large")]
+)
+def test_gradients_that_cannot_be_gone_on_with_are_traced_to_their_step(
+    poison: float, window_ms: float, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A huge learning signal in the 13th bin of the second condition overflows there, on the way back, or its square does."""
     signal = RateErrors.signal
 
     def poisoned(self: RateErrors, mean: Any, condition: int) -> Any:
         values = signal(self, mean, condition)
         if condition == 1:
-            values[12, self._problem.simulator.network.trained[5]] = 1e38
+            values[12, self._problem.simulator.network.trained[5]] = poison
         return values
 
     monkeypatch.setattr(RateErrors, "signal", poisoned)
-    fit = start(surrogate={"height": 1e3, "width": 1.0})
+    fit = start(surrogate={"height": 1e3, "width": 1.0}, window_ms=window_ms)
     neuron = tiny_network().trained[5]
     with pytest.raises(TrainingError) as caught:
         fit.loop(0)
     text = str(caught.value)
-    assert text.startswith("loop 1: the gradient of ")
+    assert text.startswith("loop 1: the gradient of " if what == "not finite" else "loop 1: a value too large to go on with: ")
     assert f", of neuron {neuron}, " in text
     assert "condition 'right', trial 1" in text
-    step = int(text.split("not finite from step ")[1].split(" of 5000")[0])
+    step = int(text.split(f"{what} from step ")[1].split(" of 5000")[0])
     assert 12 * 200 < step <= 13 * 200
     np.testing.assert_array_equal(fit.weights.plastic, tiny_network().plastic_weight)
 
@@ -283,12 +288,13 @@ def test_first_bad_step() -> None:
         for bad in (0, 7, 99):
             steps = np.zeros(100)
             steps[bad] = np.nan
-            assert first_bad_step(lambda span, s=steps: s[slice(*span)].sum(), 100, backward=backward) == bad  # type: ignore[misc]
+            assert first_bad_step(lambda span, s=steps: bool(np.isfinite(s[slice(*span)]).all()), 100, backward=backward) == bad  # type: ignore[misc]
 
 
 def test_bptt_that_explodes_says_what_to_do() -> None:
-    with pytest.raises(TrainingError, match=r"bptt explodes .*: shorten train\.gradient\.window_ms, or use local-adjoint"):
-        tiny_training(rule="bptt", gradient={"loops": 1, "trials": 1}).rule.loop(0)
+    for window_ms in (0.0, 240.0):
+        with pytest.raises(TrainingError, match=r"bptt explodes .*: shorten train\.gradient\.window_ms, or use local-adjoint"):
+            tiny_training(rule="bptt", gradient={"loops": 1, "trials": 1, "window_ms": window_ms}).rule.loop(0)
     tiny_training(rule="bptt", gradient={"loops": 1, "trials": 1, "window_ms": 40.0, "overlap": False}).rule.loop(0)
 
 

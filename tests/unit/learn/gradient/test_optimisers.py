@@ -174,6 +174,22 @@ def test_a_gradient_that_is_not_finite_stops_before_anything_changes() -> None:
     assert all((optimiser.state()[name] == array).all() for name, array in state.items())
 
 
+def test_a_gradient_whose_mean_square_would_be_infinite_stops_adam() -> None:
+    """The weight would stand still for ever, and nobody would know."""
+    huge, w = np.array([1.0, -3e25], np.float32), np.ones(2, np.float32)
+    with pytest.raises(TrainingError, match=r"too large to go on with: the gradient of w is -[\d.]+e\+25 at element 1"):
+        Optimiser([Parameter("w", w)], Settings()).step({"w": huge})
+    assert (w == 1).all()
+    for clipped in (Settings(clip_norm=1.0), Settings(clip_value=1.0), Settings(kind="sgd", learning_rate=1e-26)):
+        values = np.ones(2, np.float32)
+        Optimiser([Parameter("w", values)], clipped).step({"w": huge})
+        assert values[1] > 1
+    many = np.full(10, 1.2e19, np.float32)
+    values = np.ones(10, np.float32)
+    Optimiser([Parameter("w", values)], Settings()).step({"w": many})
+    assert (values < 1).all()
+
+
 def test_bad_settings() -> None:
     with pytest.raises(ConfigError, match="learning_rate of the optimiser is 0"):
         Settings(learning_rate=0)
