@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from fitrec.learn.gradient.device_rules import device_rule, device_signals
 from fitrec.learn.gradient.optimisers import Optimiser, Settings
 from fitrec.learn.gradient.rules import Signals
 from fitrec.simulate.device_network import DeviceModelNetwork, DeviceTrials
-from fitrec.simulate.model_network import Recording
+from fitrec.simulate.model_network import Recording, Trial
 
 REPEATS = 9
 
@@ -64,11 +65,25 @@ def run(
         took = device.seconds(lambda: runs.append(on_device.run(wiring, [setup.inputs] * trials, **options)))
         return runs[0], took / trials
 
-    def go_back(window: DeviceTrials, learned: Signals) -> tuple[Any, float]:
+    def windows(whole: DeviceTrials, trial: Trial, learned: Signals) -> Iterator[tuple[DeviceTrials, Signals]]:
+        """Cut the trials where the rule has updates; then they run again, since a device's windows are runs of their own."""
+        before, first = None, 0
+        for part, signals in (parts := cpu.parts(rule, trial, learned)):
+            if len(parts) == 1:
+                yield whole, signals
+                continue
+            options: dict[str, Any] = {"recording": Recording(tape=True), "trials": [0] * trials, "current": setup.current}
+            before = on_device.run(wiring, [part.inputs] * trials, before=before, first_step=first, **options)
+            first += part.n_steps
+            yield before, signals
+
+    def go_back(whole: DeviceTrials, trial: Trial, learned: Signals) -> tuple[Any, float]:
         """Return the gradients by synapses of the trials, and seconds per trial."""
-        signals, gradient = device_signals(on_cpu, [learned], on_device), made.new_gradient(trials)
+        gradient, took = made.new_gradient(trials), 0.0
         made.begin(trials)
-        took = device.seconds(lambda: made.add(wiring, window, signals, gradient))
+        for window, signals in windows(whole, trial, learned):
+            given = device_signals(on_cpu, [signals], on_device)
+            took += device.seconds(partial(made.add, wiring, window, given, gradient))
         return gradient.plastic, took / trials
 
     for repeat in range(REPEATS + 1):  # the first compiles
@@ -78,7 +93,7 @@ def run(
         start = time.perf_counter()
         learned = setup.learn(trial)
         took["signals"] = time.perf_counter() - start
-        gradient, took["gradient"] = go_back(window, learned)
+        gradient, took["gradient"] = go_back(window, trial, learned)
         took["update"] = device.seconds(partial(optimiser.step, {"synapses": gradient[0]}))
         if repeat:
             for name, values in seconds.items():

@@ -64,8 +64,10 @@ def test_gradient(one_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         assert found[name] == expected[name]
     assert {*expected} <= {*found}
     assert found["simulate_ms_per_step"] > 0
-    sizes |= {"rule": "bptt", "steps": 30}
-    assert gradient_device.run(one_device, **sizes)["gradient_sha256"] == gradient.run(**sizes, threads=1)["gradient_sha256"]
+    for rule in ("bptt", "e-prop-plus"):
+        sizes |= {"rule": rule, "steps": 30}
+        found, expected = gradient_device.run(one_device, **sizes), gradient.run(**sizes, threads=1)
+        assert found["gradient_sha256"] == expected["gradient_sha256"]
 
 
 def test_gradient_quality(one_device: Any) -> None:

@@ -48,7 +48,7 @@ struct Neuron {
 
 __device__ __forceinline__ Neuron take_neuron(const Parameters& m, const Back& back, int b, int i) {
     const size_t own = (size_t)b * m.width;
-    Neuron neuron;
+    Neuron neuron = {};
     for (int k = 0; k < N_ROWS; ++k) neuron.l[k] = back.adjoints[own * N_ROWS + k * m.width + i];
     for (int k = 0; k < N_FILTERS; ++k) neuron.y[k] = back.filters[own * N_FILTERS + k * m.width + i];
     for (int k = 0; k < N_TRAINABLE; ++k) neuron.q[k] = back.sums[own * N_TRAINABLE + k * m.width + i];
