@@ -18,6 +18,7 @@ EXAMPLES
   fitrec task eprop-regression --json sine.json
   fitrec task eprop-regression --rule e-prop-plus --model eprop_iaf --optimizer adam
   fitrec task eprop-regression --rule e-prop-plus --steps 1000 --iterations 200
+  fitrec task eprop-regression --pattern lemniscate --iterations 1000
   fitrec task eprop-classification --rule e-prop --batch-size 32 --iterations 200
   fitrec task eprop-classification --surrogate arctan --feedback symmetric
   fitrec task ei-decision --device cuda --json decision.json
@@ -62,10 +63,19 @@ def _shared(of: Callable[..., None]) -> Callable[..., None]:
 @command.command("eprop-regression")
 @_shared
 @click.option(
-    "--steps", type=click.IntRange(min=2), help="Steps of a sequence.  [default: 1000 with e-prop, 100 with e-prop-plus]"
+    "--steps",
+    type=click.IntRange(min=2),
+    help="Steps of a sequence of sine waves.  [default: 1000 with e-prop, 100 with e-prop-plus]",
+)
+@click.option("--pattern", type=click.Choice(names.PATTERNS), default="sine-waves", show_default=True)
+@click.option(
+    "--points", type=options.PATH, help="What to write by hand: a text, in each line two numbers, the step to the next point."
 )
 def eprop_regression(**given: Any) -> None:
-    """Sine waves: 100 neurons learn to generate a sum of sines from frozen noise."""
+    """Sine waves: 100 neurons learn to generate a sum of sines from frozen noise.
+
+    Or 200 adaptive neurons learn to draw in two dimensions: a lemniscate, or what stands in --points (e-prop only).
+    """
     _run("regression", **given)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.learn.eprop.learners import Sequence
+from fitrec.tasks.mersenne import normals
 
 Single = NDArray[np.float32]
 
@@ -27,10 +28,11 @@ class Weights(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """A task: weights, and a function that draws the sequences of the next iteration, given their number."""
+    """A task: weights, a function that draws the sequences of the next iteration, given their number, and deviates of neurons."""
 
     weights: Weights
     batch: Callable[[int], list[Sequence]]
+    deviates: NDArray[np.float64] | None = None  # (neuron,) normal, of the membrane time constants; None: they are all alike
 
 
 def regression(n_steps: int, *, first_inputs: bool, seed: int = 1) -> Draws:
@@ -56,6 +58,20 @@ def regression(n_steps: int, *, first_inputs: bool, seed: int = 1) -> Draws:
     inputs[0] &= first_inputs
     sequence = Sequence(inputs, _sines(random, n_steps)[:, None])
     return Draws(Weights(w_in, w_rec, w_out, feedback), lambda number: [sequence] * number)
+
+
+def pattern(coordinates: NDArray[np.float64], *, seed: int = 1) -> Draws:
+    """Frozen Poisson-like input, two coordinates (time, 2) as target: 100 inputs, 200 neurons, 2 outputs."""
+    random = np.random.RandomState(seed)
+    n_in, n, n_out = 100, 200, 2
+    w_in = (random.randn(n_in, n) / np.sqrt(n_in)).astype(np.float32)
+    w_rec = _recurrent(random, n)
+    w_out = (random.randn(n, n_out) / np.sqrt(n)).astype(np.float32)
+    feedback = (random.randn(n, n_out) / np.sqrt(n)).astype(np.float32).T
+    inputs = random.rand(len(coordinates), n_in) < 0.05
+    inputs[0] = False
+    sequence = Sequence(inputs, coordinates)
+    return Draws(Weights(w_in, w_rec, w_out, feedback), lambda number: [sequence] * number, normals(seed, n))
 
 
 def classification(*, seed: int = 1) -> Draws:

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fitrec.errors import ConfigError, TrainingError
 from fitrec.learn.eprop.learners import Response, Sequence
-from fitrec.tasks import draws, settings
-from fitrec.tasks.names import DEFAULT_MODELS, MODELS, rule_of
+from fitrec.tasks import draws, patterns, settings
+from fitrec.tasks.names import DEFAULT_MODELS, FAMILIES, MODELS, rule_of
 from fitrec.tasks.network import build
 
 
@@ -25,7 +27,9 @@ class Request:
     feedback: str = "random"
     iterations: int = 5
     batch_size: int = 1
-    steps: int | None = None  # of the sequence, regression only
+    steps: int | None = None  # of the sequence, sine waves only
+    pattern: str = "sine-waves"  # regression only
+    points: Path | None = None  # of handwriting
     precision: str = "float64"
     learning_rate: float | None = None
     c_reg: float | None = None
@@ -58,15 +62,18 @@ def run(task: str, request: Request, progress: Callable[[int, float], None] | No
 
     """
     request = _completed(task, request)
+    coordinates = _coordinates(request)
     assert request.model is not None and request.rule is not None and request.optimizer is not None  # noqa: PT018
-    chosen = _settings(task, request)
-    if task == "classification":
+    chosen = _settings(task, request, coordinates)
+    if coordinates is not None:
+        drawn = draws.pattern(coordinates, seed=request.seed)
+    elif task == "classification":
         drawn = draws.classification(seed=request.seed)
     else:
         drawn = draws.regression(chosen.steps, first_inputs=request.rule == "e-prop-plus", seed=request.seed)
     learner = build(
         chosen,
-        drawn.weights,
+        drawn,
         rule=request.rule,
         adaptive=settings.adaptive_neurons(task, request.model, drawn.weights.w_rec.shape[0]),
         optimizer=request.optimizer,
@@ -94,7 +101,7 @@ def run(task: str, request: Request, progress: Callable[[int, float], None] | No
             progress(iteration, losses[-1])
     return {
         "task": f"eprop-{task}",
-        **{key: value for key, value in asdict(request).items() if key not in asdict(chosen)},
+        **{key: value for key, value in asdict(request).items() if key not in asdict(chosen) and key != "points"},
         "loss": losses,
         **({"error": errors} if task == "classification" else {}),
         "rate_hz": rates,
@@ -105,7 +112,9 @@ def run(task: str, request: Request, progress: Callable[[int, float], None] | No
 
 def _completed(task: str, request: Request) -> Request:
     """Fill in what belongs to the task and the model, and refuse what does not."""
-    model = request.model or DEFAULT_MODELS[request.rule or "e-prop"]
+    drawing = request.pattern != "sine-waves"
+    default = FAMILIES[DEFAULT_MODELS["e-prop"]] if drawing and request.rule != "e-prop-plus" else None
+    model = request.model or default or DEFAULT_MODELS[request.rule or "e-prop"]
     rule = request.rule or rule_of(model)
     if rule != rule_of(model):
         fitting = ", ".join(name for name in MODELS if rule_of(name) == rule)
@@ -119,13 +128,35 @@ def _completed(task: str, request: Request) -> Request:
         )
     if rule == "e-prop" and request.cutoff_steps is not None:
         raise ConfigError(f"--cutoff-steps {request.cutoff_steps}: --rule e-prop has no cutoff; use it with --rule e-prop-plus.")
-    optimizer = request.optimizer or ("adam" if task == "classification" else "sgd")
+    if drawing and rule != "e-prop":
+        raise ConfigError(
+            f"--pattern {request.pattern} is a task of --rule e-prop, but --rule is {rule}; it knows sine-waves only."
+        )
+    if drawing and request.steps is not None:
+        raise ConfigError(f"--steps {request.steps}: --pattern {request.pattern} has steps of its own; leave --steps out.")
+    optimizer = request.optimizer or ("adam" if drawing or task == "classification" else "sgd")
     return replace(request, model=model, rule=rule, optimizer=optimizer)
 
 
-def _settings(task: str, request: Request) -> settings.Settings:
+def _coordinates(request: Request) -> NDArray[np.float64] | None:
+    """Return what is to be drawn, (time, 2), or None."""
+    if request.pattern == "handwriting":
+        if request.points is None:
+            raise ConfigError(
+                "--pattern handwriting draws what stands in a file of your own: name it by --points, a text with two numbers in "
+                "each line, the steps from point to point"
+            )
+        return patterns.handwriting(request.points)
+    if request.points is not None:
+        raise ConfigError(f"--points belongs to --pattern handwriting, but --pattern is {request.pattern}; leave it out.")
+    return patterns.lemniscate() if request.pattern == "lemniscate" else None
+
+
+def _settings(task: str, request: Request, coordinates: NDArray[np.float64] | None) -> settings.Settings:
     assert request.model is not None and request.optimizer is not None  # noqa: PT018
-    if task == "classification":
+    if coordinates is not None:
+        published = settings.pattern(len(coordinates))
+    elif task == "classification":
         published = settings.classification(request.model)
     else:
         published = settings.regression(request.model, request.optimizer, request.steps)

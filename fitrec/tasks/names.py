@@ -9,6 +9,7 @@ FAMILIES = {
 }
 MODELS = tuple(name for family in FAMILIES.items() for name in family)
 DEFAULT_MODELS = {"e-prop": "eprop_iaf_bsshslm_2020", "e-prop-plus": "eprop_iaf"}
+PATTERNS = ("sine-waves", "lemniscate", "handwriting")
 OPTIMIZERS = ("sgd", "adam")
 PRECISIONS = ("float32", "float64")
 SURROGATES = ("piecewise_linear", "exponential", "fast_sigmoid", "arctan")

@@ -8,13 +8,13 @@ import numpy as np
 from fitrec.kernels.eprop import Feedback, FeedbackRule, Learned, Neurons, Reset, Rule, Surrogate
 from fitrec.kernels.optimise import Optimization, Optimizer
 from fitrec.learn.eprop.learners import IntervalLearner, Learner, Network, StepLearner
-from fitrec.tasks.draws import Single, Weights
+from fitrec.tasks.draws import Draws, Single, Weights
 from fitrec.tasks.settings import Settings
 
 
 def build(
     settings: Settings,
-    weights: Weights,
+    drawn: Draws,
     *,
     rule: str,
     adaptive: list[bool],
@@ -24,6 +24,7 @@ def build(
     precision: str,
 ) -> Learner:
     """Return the learner of a task; names as in `fitrec.tasks.names`, `adaptive` for each neuron."""
+    weights = drawn.weights
     dtype = np.dtype(precision)
     original = rule == "e-prop"
     learned = _weights(settings, weights, dtype)
@@ -32,7 +33,7 @@ def build(
     if follow.kind == Feedback.SYMMETRIC:
         learned.feedback[:] = gain * learned.w_out.T
     network = Network(
-        neurons=_neurons(settings, adaptive, surrogate, dtype, original=original),
+        neurons=_neurons(settings, drawn, adaptive, surrogate, dtype, original=original),
         rule=_rule(settings, original=original),
         learned=learned,
         optimization=Optimization(
@@ -52,13 +53,16 @@ def build(
     return IntervalLearner(network, window=settings.window, softmax=softmax, average_gradient=settings.average_gradient)
 
 
-def _neurons(settings: Settings, adaptive: list[bool], surrogate: str, dtype: np.dtype[Any], *, original: bool) -> Neurons:
-    decay = exp(-1 / settings.tau_m_ms)
+def _neurons(
+    settings: Settings, drawn: Draws, adaptive: list[bool], surrogate: str, dtype: np.dtype[Any], *, original: bool
+) -> Neurons:
     every = np.ones(len(adaptive))
+    deviates = 0 * every if drawn.deviates is None else drawn.deviates
+    decay = np.array([exp(-1 / tau_m_ms) for tau_m_ms in settings.tau_m_ms + settings.tau_m_sd_ms * deviates])
     reset = Reset.NEXT_STEP if original else Reset.SUBTRACT if settings.reset_mv is None else Reset.HARD
     return Neurons(
-        decay=(decay * every).astype(dtype),
-        gain=((1.0 if settings.regular_spike_arrival else 1 - decay) * every).astype(dtype),
+        decay=decay.astype(dtype),
+        gain=(every if settings.regular_spike_arrival else 1 - decay).astype(dtype),
         threshold=(settings.threshold_mv * every).astype(dtype),
         adapt_beta=(settings.adapt_beta * np.array(adaptive)).astype(dtype),
         adapt_decay=(exp(-1 / settings.adapt_tau_ms) * every).astype(dtype),

@@ -15,6 +15,7 @@ class Settings:
     window: int  # steps at the end of a sequence in which the error counts
     loss: str  # mean_squared_error or cross_entropy
     tau_m_ms: float
+    tau_m_sd_ms: float = 0.0  # over neurons
     tau_readout_ms: float
     threshold_mv: float
     reset_mv: float | None  # None: the threshold is subtracted
@@ -88,7 +89,7 @@ def regression(model: str, optimizer: str, steps: int | None) -> Settings:
 
 
 def _original_regression(optimizer: str, steps: int) -> Settings:
-    # Adaptation and Adam are those of the published handwriting and lemniscate tasks, whose neurons differ in nothing else.
+    # Adaptation and Adam are those of the published handwriting and lemniscate tasks.
     return Settings(
         steps=steps,
         window=steps,
@@ -107,6 +108,17 @@ def _original_regression(optimizer: str, steps: int) -> Settings:
         adam_epsilon=1e-8,
         regular_spike_arrival=False,
         regular_spike_arrival_readout=False,
+    )
+
+
+def pattern(steps: int) -> Settings:
+    """Lemniscate and handwriting; the membrane time constants differ between neurons."""
+    return replace(
+        _original_regression("adam", steps),
+        tau_m_sd_ms=2.0,
+        tau_readout_ms=50.0,
+        c_reg=150.0,
+        target_rate_hz=20.0,
     )
 
 

@@ -49,6 +49,11 @@ LISTS: dict[str, tuple[str, dict[str, Any], list[float]]] = {
             *(108.39190434556, 108.70993304849, 108.48559190726, 108.35976782860, 108.79037690200),
         ],
     ),
+    "lemniscate": (
+        "regression",
+        {"pattern": "lemniscate"},
+        [314.30442538643001, 313.84127193622919, 312.33971633807948, 310.66410755892286, 309.19353500432857],
+    ),
     # Only the first: the script behind the later ones is not certain.
     "e-prop+ classification": ("classification", PLUS, [34.58427289782617]),
 }

@@ -8,13 +8,15 @@ import pytest
 
 from fitrec.cli.failures import exit_status
 from fitrec.cli.task import command
-from fitrec.errors import TrainingError
+from fitrec.errors import ConfigError, TrainingError
 from fitrec.kernels.eprop import Feedback, Surrogate
 from fitrec.kernels.optimise import Optimizer
 from fitrec.learn.eprop.learners import Response, Sequence
 from fitrec.tasks import names
 from fitrec.tasks.draws import classification, regression
 from fitrec.tasks.eprop import Request, run
+from fitrec.tasks.mersenne import normals
+from fitrec.tasks.patterns import handwriting
 
 
 def task(*arguments: str) -> int:
@@ -84,6 +86,11 @@ def test_the_published_draws() -> None:
         (["eprop-regression", "--rule", "e-prop", "--cutoff-steps", "10"], "has no cutoff"),
         (["eprop-regression", "--learning-rate", "-1"], "learning-rate"),
         (["eprop-classification", "--steps", "10"], "--steps"),
+        (["eprop-regression", "--pattern", "lemniscate", "--rule", "e-prop-plus"], "is a task of --rule e-prop"),
+        (["eprop-regression", "--pattern", "lemniscate", "--steps", "10"], "has steps of its own"),
+        (["eprop-regression", "--pattern", "lemniscate", "--points", "x.txt"], "belongs to --pattern handwriting"),
+        (["eprop-regression", "--pattern", "handwriting"], "name it by --points"),
+        (["eprop-regression", "--pattern", "handwriting", "--points", "nowhere.txt"], "nowhere.txt"),
     ],
 )
 def test_bad_input(arguments: list[str], wanted: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,6 +98,30 @@ def test_bad_input(arguments: list[str], wanted: str, capsys: pytest.CaptureFixt
     message = capsys.readouterr().err
     assert wanted in message
     assert "Traceback" not in message
+
+
+def test_time_constants_are_drawn_as_nest_draws_them() -> None:
+    """Printed by NEST 3.10.0: nest.Create(..., 200, {"tau_m": nest.random.normal(mean=30.0, std=2.0)}) with rng_seed 1."""
+    drawn = 30 + 2 * normals(1, 200)
+    published = [32.02781784560859, 29.4592614845328, 32.474118206628525, 30.909979065203068, 28.450722779443467]
+    assert drawn[:5].tolist() == published
+    assert sum(drawn.tolist()) == 5995.9392604664945
+
+
+def test_handwriting_follows_its_points(tmp_path: Path) -> None:
+    points = tmp_path / "points.txt"
+    points.write_text("1 0\n1 2\n-1 2\n")
+    drawn = handwriting(points)
+    x, y = np.array([1, 2, 1]) / 2, np.array([0, 2, 4]) / 4
+    np.testing.assert_allclose(drawn[::8], np.stack([x - x.mean(), y - y.mean()], axis=1), atol=1e-15)
+    np.testing.assert_allclose(drawn[4], (drawn[0] + drawn[8]) / 2, atol=1e-15)
+    np.testing.assert_array_equal(drawn[16:], np.broadcast_to(drawn[16], (8, 2)))  # it stays at the last point
+    found = run("regression", Request(pattern="handwriting", points=points, iterations=2))
+    assert found["parameters"]["steps"] == 24
+    assert np.isfinite(found["loss"]).all()
+    points.write_text("1 2 3\n4 5 6\n")
+    with pytest.raises(ConfigError, match="2 lines of 3 numbers"):
+        handwriting(points)
 
 
 def test_a_loss_that_is_not_finite_stops(monkeypatch: pytest.MonkeyPatch) -> None:
