@@ -51,6 +51,9 @@ class EPropPlus(RuleBase):
         self.filtered = np.array(blocks.filtered, np.int64)
         self.depends = np.array(blocks.depends, bool)[np.ix_(self.followed, self.followed)]
         self.driven = driven[:, self.followed]
+        self._room = _Room(network, len(self.followed), len(self.filtered))
+        self._neurons = np.linspace(0, network.width // WIDTH, threads + 1).astype(np.int64) * WIDTH
+        self._sources = self.source_cuts(threads)
         self.begin()
 
     def begin(self) -> None:
@@ -71,7 +74,7 @@ class EPropPlus(RuleBase):
             touched=np.full(sources, NEVER, np.int64),
             quiet=np.full(sources, np.iinfo(np.int64).max // 2),
         )
-        self._now = 0
+        self._now, self._left = 0, dict[int, NDArray[Any]]()
 
     def add(
         self, weights: NDArray[Any], trial: Trial, signals: Signals, gradient: Gradient, after: Adjoints | None = None
@@ -80,10 +83,8 @@ class EPropPlus(RuleBase):
         signal = self.signal_at_the_end(trial.n_steps, signals)
         for low, high in stretches(trial.n_steps):
             self._go_on(weights, trial.cut(low, high))
-        net, maps, cuts = self.network, self._maps, self.source_cuts(self.threads)
-        worth = aligned_empty((SLOTS + 1, len(self.followed), net.width), net.dtype)
-        of_filters = aligned_empty((SLOTS + 1, len(self.filtered), net.width), net.dtype)
-        wiring, neurons = net.wiring(weights), self._neuron_cuts()
+        net, maps, cuts, neurons = self.network, self._maps, self._sources, self._neurons
+        worth, of_filters, wiring = self._room.worth, self._room.of_filters, net.wiring(weights)
 
         def weigh(part: int) -> None:
             weigh_maps(maps, signal, worth, of_filters, neurons[part], neurons[part + 1])
@@ -123,29 +124,23 @@ class EPropPlus(RuleBase):
 
     def _go_on(self, weights: NDArray[Any], trial: Trial) -> None:
         """Bring maps and traces to the end of a stretch."""
-        net, maps, size, n_steps = self.network, self._maps, len(self.followed), trial.n_steps
-        nothing = np.zeros((0, 0), net.dtype)
-        adjoints = aligned_empty((size, len(self.blocks.rows) * net.width), net.dtype)
-        back = aligned_empty((size, len(self.filtered) * net.width), net.dtype)
-        arriving = aligned_empty((size, n_steps, len(self.blocks.derivatives.ports) * net.width), net.dtype)
-        slot, neurons = self._now % SLOTS, self._neuron_cuts()
-        left = self.filter_left(n_steps)
-        none = BackSignals(np.full(len(self.blocks.rows), -1), nothing, 1, nothing, 1)
-        by_filter = aligned_empty((len(self.filtered), size, net.width), net.dtype)
+        net, maps, n_steps, room = self.network, self._maps, trial.n_steps, self._room
+        slot, left, arriving = self._now % SLOTS, self.filter_left(n_steps), self._room.arriving(n_steps)
 
         def extend(part: int) -> None:
-            begin, end = neurons[part], neurons[part + 1]
-            net.compiled.cpu.map_stretch(net.parameters, trial.tape, self.followed, none, adjoints, back, arriving, begin, end)
+            begin, end = self._neurons[part], self._neurons[part + 1]
+            given = (net.parameters, trial.tape, self.followed, room.no_signals)
+            net.compiled.cpu.map_stretch(*given, room.adjoints, room.back, arriving, begin, end)
             for f in range(len(self.filtered)):
                 places = slice(f * net.width + begin, f * net.width + end)
-                np.multiply(left[f, 1], back[:, places], out=by_filter[f, :, begin:end])
-            extend_maps(maps, slot, adjoints, by_filter, self.followed, begin, end)
+                np.multiply(left[f, 1], room.back[:, places], out=room.by_filter[f, :, begin:end])
+            extend_maps(maps, slot, room.adjoints, room.by_filter, self.followed, begin, end)
 
         together(extend, self.threads)
         maps.decay[:] *= left[:, n_steps]
         maps.decay[slot] = left[:, n_steps]
         self._now += 1
-        wiring, cuts = net.wiring(weights), self.source_cuts(self.threads)
+        wiring, cuts = net.wiring(weights), self._sources
         indptr, step = arrivals_by_source(trial.inputs, trial.spikes, n_steps, net.n + net.n_inputs)
 
         def touch(part: int) -> None:
@@ -156,15 +151,36 @@ class EPropPlus(RuleBase):
 
     def filter_left(self, n_steps: int) -> NDArray[Any]:
         """(align_pre port, step + 1): what is left of an arrival in the filter of its port after so many steps."""
-        left = np.ones((len(self.filtered), n_steps + 1), self.network.dtype)
-        decay = self.filter_decay()[self.filtered]
-        for k in range(n_steps):
-            left[:, k + 1] = decay * left[:, k]
-        return left
+        if n_steps not in self._left:
+            left = self._left[n_steps] = np.ones((len(self.filtered), n_steps + 1), self.network.dtype)
+            decay = self.filter_decay()[self.filtered]
+            for k in range(n_steps):
+                left[:, k + 1] = decay * left[:, k]
+        return self._left[n_steps]
 
-    def _neuron_cuts(self) -> NDArray[np.int64]:
-        """Cut the neurons, padded, into parts for the threads."""
-        return np.linspace(0, self.network.width // WIDTH, self.threads + 1).astype(np.int64) * WIDTH
+
+class _Room:
+    """Room for what is formed once per stretch or window; arguments of `map_stretch`, `extend_maps` and `weigh_maps`."""
+
+    def __init__(self, network: ModelNetwork, followed: int, filtered: int) -> None:
+        blocks, width, dtype = network.compiled.blocks, network.width, network.dtype
+        self.adjoints = aligned_empty((followed, len(blocks.rows) * width), dtype)
+        self.back = aligned_empty((followed, filtered * width), dtype)
+        self.by_filter = aligned_empty((filtered, followed, width), dtype)
+        self.worth = aligned_empty((SLOTS + 1, followed, width), dtype)
+        self.of_filters = aligned_empty((SLOTS + 1, filtered, width), dtype)
+        nothing = np.zeros((0, 0), dtype)
+        self.no_signals = BackSignals(np.full(len(blocks.rows), -1), nothing, 1, nothing, 1)
+        self._step = (followed, len(blocks.derivatives.ports) * width)
+        self._arriving = aligned_empty(0, dtype)
+
+    def arriving(self, n_steps: int) -> NDArray[Any]:
+        """(followed, step, port * padded): the same memory every time, which has been used before."""
+        followed, per_step = self._step
+        size = followed * n_steps * per_step
+        if len(self._arriving) < size:
+            self._arriving = aligned_empty(size, self._arriving.dtype)
+        return self._arriving[:size].reshape(followed, n_steps, per_step)
 
 
 def stretches(n_steps: int) -> list[tuple[int, int]]:
