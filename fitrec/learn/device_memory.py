@@ -7,6 +7,7 @@ from fitrec.kernels.cuda.feed_forward_columns import columns_bytes
 from fitrec.kernels.cuda.model import Shape
 from fitrec.kernels.cuda.psth import psth_bytes
 from fitrec.kernels.cuda.recurring import recurring_bytes
+from fitrec.kernels.cuda.shared_gram import gram_bytes
 from fitrec.learn.gradient.device_base import Kind, gradient_bytes
 from fitrec.learn.memory import FitSizes, Parts
 from fitrec.learn.rls_learner import chosen_rank
@@ -31,15 +32,17 @@ def shared_parts(s: FitSizes, *, traces: bool) -> Parts:
 
 
 def ridge_parts(s: FitSizes, *, trials: tuple[int, ...], gram: str, memory_bytes: float, trace_bits: int) -> Parts:
-    """Count what batch ridge needs besides: nothing in the shared form, else the traces and what is solved."""
-    sizes = s.ridge(trials, trace_bits)
-    if is_shared(sizes, gram, memory_bytes):
-        return {}
-    samples = s.n_conditions * s.n_bins
+    """Count what batch ridge needs besides: the Gram matrix or the traces, the drives aimed at, what is solved."""
+    sizes, samples = s.ridge(trials, trace_bits), s.n_conditions * s.n_bins
+    statistics = (
+        {"Gram matrix of all inputs": gram_bytes(s.n_conditions, s.n_bins, s.n_pool, s.n_ff)}
+        if is_shared(sizes, gram, memory_bytes)
+        else {"traces": ridge.kept_bytes(s.n_conditions, s.n_bins, s.n_pool, slots(sizes, memory_bytes), trace_bits)}
+    )
     return {
-        "traces": ridge.kept_bytes(s.n_conditions, s.n_bins, s.n_pool, slots(sizes, memory_bytes), trace_bits),
+        **statistics,
         "drives": 8 * _DRIVE_ARRAYS * samples * s.n_trained + recurring_bytes(samples, s.n_trained),
-        "regressions": 12 * s.n_trained * s.n_inputs + columns_bytes(s.n_conditions, s.n_pool, s.n_trained, s.n_ff),
+        "regressions": 16 * s.n_trained * s.n_inputs + columns_bytes(s.n_conditions, s.n_pool, s.n_trained, s.n_ff),
     }
 
 

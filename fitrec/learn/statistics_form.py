@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from fitrec.errors import TrainingError
 from fitrec.kernels.cuda.device import Device
 from fitrec.kernels.cuda.ridge import DeviceTraces
+from fitrec.kernels.cuda.shared_gram import DeviceGram
 from fitrec.learn.gathered_traces import GatheredTraces, HostTraces, TraceStore, trial_bytes
+from fitrec.learn.host_gram import HostGram
 from fitrec.learn.least_squares import Statistics
 from fitrec.learn.shared_gram import SharedGram
 
@@ -101,7 +103,7 @@ def make_statistics(
     Parameters
     ----------
     device : Device, optional
-        Keeps gathered traces, and solves there; `pool` says whose among all neurons' they are.
+        Keeps them, and solves there; `pool` says whose among all neurons' they are.
 
     Raises
     ------
@@ -113,7 +115,10 @@ def make_statistics(
     """
     s = sizes
     if is_shared(sizes, form, memory_bytes):
-        return SharedGram(s.n_conditions, s.n_bins, s.n_pool, s.n_ff, s.pool_size)
+        shape = (s.n_conditions, s.n_bins, s.n_pool, s.n_ff)
+        if device is not None and pool is not None:
+            return SharedGram(DeviceGram(device, *shape[:2], pool, s.n_ff, s.pool_size), *shape)
+        return SharedGram(HostGram(*shape, s.pool_size), *shape)
     require_room(sizes, memory_bytes)
     n_slots = slots(sizes, memory_bytes)
     store: TraceStore = HostTraces(s.n_conditions, s.n_bins, s.n_pool, n_slots, s.trace_bits)

@@ -238,37 +238,24 @@ def solve(traces, eliminated, problems, first, last, out):
 
 @njit(nogil=True, cache=True)
 def own_block(gram, columns):
-    """Return the upper triangle of the block of the Gram matrix that belongs to some inputs, padded to 16."""
+    """Return the upper triangle of the block that belongs to some inputs, padded to 16; of the Gram matrix it takes the same."""
     n = len(columns)
     width = -(-n // WIDTH) * WIDTH
-    own = np.zeros((width, width), np.float32)
+    # First in ascending order, so that each row of the large matrix is read in one go; then in the inputs' own order.
+    order = np.argsort(columns)
+    places, rank = columns[order].astype(np.uint32), np.empty(n, np.uint32)
+    ascending, own = np.empty((n, n), np.float32), np.zeros((width, width), np.float32)
     for i in range(n):
-        row = gram[columns[i]]
+        rank[order[i]] = i
+        row = gram[places[i]]
         for j in range(i, n):
-            own[i, j] = row[columns[j]]
+            ascending[i, j] = row[places[j]]
+    for i in range(n):
+        a = rank[i]
+        for j in range(i, n):
+            b = rank[j]
+            own[i, j] = ascending[min(a, b), max(a, b)]
     return own
-
-
-@njit(nogil=True, cache=True)
-def solve_blocks(gram, moment, problems, first, last, out):
-    """Solve the problems of the neurons first..last-1 from one Gram matrix of all inputs.
-
-    Parameters
-    ----------
-    gram : (pool, pool) float32
-    moment : (neuron of this block, input) float32
-        Products of traces and targets.
-    problems : Regressions
-        Its `target` is not read.
-    out : (neuron, input) float32
-
-    """
-    n = problems.inputs.shape[1]
-    for u in range(first, last):
-        own = own_block(gram, problems.inputs[u])
-        own_moment = np.zeros(own.shape[1], np.float32)
-        own_moment[:n] = moment[u - first]
-        solve_one(own, own_moment, problems.initial[u], problems.n_exc, problems.diagonal, problems.same_kind, out[u])
 
 
 @njit(nogil=True, cache=True)

@@ -5,14 +5,8 @@
 // the block gathers into shared memory; each element is one thread's, so its sum has the CPU's order. The upper triangle stands in
 // shared memory if it fits there, with the factor in its place.
 #include "common.cuh"
+#include "ridge.cuh"
 
-#define BLOCK 256
-#define TILE 64
-#define SIDE 16     // threads along a side of a tile
-#define PER 4       // elements of a tile per thread and direction
-#define CHUNK 32    // samples in shared memory
-#define PIECE 256   // samples summed from zero
-#define PANEL 16    // rows of the factor between two updates of the rest
 #define LEVELS 65535.0f
 
 // These structs mirror the NamedTuples of kernels/cuda/ridge.py.
@@ -29,108 +23,12 @@ struct Eliminated {
     int32_t n_columns;
 };
 
-struct Regressions {
-    const double* target;   // (condition, time, neuron)
-    const int32_t* inputs;  // (neuron, input)
-    const float* initial;   // (neuron, input)
-    int32_t n_neurons, n_inputs, n_exc;
-    float diagonal, same_kind;
-};
-
-typedef float Chunk[CHUNK][TILE + 1];  // one column more, so that a warp writes 32 samples into 32 banks
-
-struct Sums {
-    float of[PER][PER];
-};
-
 // Sample s of neuron p of the pool, times the root of its trial's weight.
 __device__ __forceinline__ float weighted_trace(const Traces& x, int c, int p, int s) {
     const int k = s / x.n_bins;
     const size_t row = (size_t)c * x.n_pool + p, at = row * x.slots * x.n_bins + s;
     const float value = x.is_float ? ((const float*)x.kept)[at] : (float)((const uint16_t*)x.kept)[at];
     return value * (x.scale[row * x.slots + k] * x.root_weight[c * x.used + k]);
-}
-
-template <class Value>
-__device__ __forceinline__ void load(Chunk& chunk, int rows, int samples, Value value) {
-    for (int at = threadIdx.x; at < TILE * CHUNK; at += BLOCK) {
-        const int i = at / CHUNK, s = at % CHUNK;
-        chunk[s][i] = i < rows && s < samples ? value(i, s) : 0.0f;
-    }
-}
-
-__device__ __forceinline__ void add_chunk(Sums& sums, const Chunk& left, const Chunk& right, int samples) {
-    const int row = threadIdx.x / SIDE, column = threadIdx.x % SIDE;
-#pragma unroll 2
-    for (int s = 0; s < samples; ++s) {
-        float a[PER], b[PER];
-#pragma unroll
-        for (int m = 0; m < PER; ++m) {
-            a[m] = left[s][row + SIDE * m];
-            b[m] = right[s][column + SIDE * m];
-        }
-#pragma unroll
-        for (int m = 0; m < PER; ++m)
-#pragma unroll
-            for (int k = 0; k < PER; ++k) sums.of[m][k] = fmaf(a[m], b[k], sums.of[m][k]);
-    }
-}
-
-__device__ __forceinline__ void clear(Sums& sums) {
-#pragma unroll
-    for (int m = 0; m < PER; ++m)
-#pragma unroll
-        for (int k = 0; k < PER; ++k) sums.of[m][k] = 0.0f;
-}
-
-__device__ __forceinline__ void add(Sums& total, const Sums& piece, bool negative) {
-#pragma unroll
-    for (int m = 0; m < PER; ++m)
-#pragma unroll
-        for (int k = 0; k < PER; ++k)
-            total.of[m][k] = negative ? total.of[m][k] - piece.of[m][k] : total.of[m][k] + piece.of[m][k];
-}
-
-// Products of up to 64 x `samples` x up to 64 are added to the thread's elements, piece by piece, or taken away; with `y`, thread i
-// also adds those of row i and y to `moment`. Every thread of the block takes part.
-template <class Left, class Right, class Y>
-__device__ __forceinline__ void add_products(
-    Sums& total, float& moment, int rows, int columns, int samples, bool negative, bool square, Left left, Right right, Y y) {
-    __shared__ Chunk of_rows, of_columns;
-    __shared__ float of_y[CHUNK];
-    for (int start = 0; start < samples; start += PIECE) {
-        const int end = min(start + PIECE, samples);
-        Sums piece;
-        clear(piece);
-        float piece_moment = 0.0f;
-        for (int first = start; first < end; first += CHUNK) {
-            const int length = min(CHUNK, end - first);
-            __syncthreads();  // the chunk before has been read
-            load(of_rows, rows, length, [&](int i, int s) { return left(i, first + s); });
-            if (!square) load(of_columns, columns, length, [&](int i, int s) { return right(i, first + s); });
-            if (square && (int)threadIdx.x < length) of_y[threadIdx.x] = y(first + threadIdx.x);
-            __syncthreads();
-            add_chunk(piece, of_rows, square ? of_rows : of_columns, length);
-            if (square && threadIdx.x < TILE)
-                for (int s = 0; s < length; ++s) piece_moment = fmaf(of_y[s], of_rows[s][threadIdx.x], piece_moment);
-        }
-        add(total, piece, negative);
-        moment = negative ? moment - piece_moment : moment + piece_moment;
-    }
-}
-
-// What a block keeps of its neuron.
-struct Scratch {
-    float *gram, *moment, *inverse, *solution;
-    int stride;  // of the Gram matrix: odd, so that neither rows nor columns meet in one bank
-};
-
-__device__ __forceinline__ float& element(const Scratch& scratch, int i, int j) { return scratch.gram[(size_t)i * scratch.stride + j]; }
-
-__device__ __forceinline__ Scratch divide(float* memory, int n) {
-    const int stride = n | 1;
-    float* rest = memory + (size_t)n * stride;
-    return {memory, rest, rest + n, rest + 2 * n, stride};
 }
 
 // Gram matrix (upper triangle) and moments of neuron u.
@@ -145,7 +43,7 @@ __device__ __forceinline__ void normal_equations(
             float moment = 0.0f;
             const int rows = min(TILE, n - i), columns = min(TILE, n - j);
             for (int c = 0; c < x.n_conditions; ++c)
-                add_products(
+                add_products<true>(
                     total, moment, rows, columns, x.used * x.n_bins, false, i == j,
                     [&](int a, int s) { return weighted_trace(x, c, inputs[i + a], s); },
                     [&](int b, int s) { return weighted_trace(x, c, inputs[j + b], s); },
@@ -153,7 +51,7 @@ __device__ __forceinline__ void normal_equations(
                         const double root = x.root_weight[c * x.used + s / x.n_bins];
                         return (float)(root * z.target[((size_t)c * x.n_bins + s % x.n_bins) * z.n_neurons + u]);
                     });
-            add_products(
+            add_products<true>(
                 total, moment, rows, columns, e.n_columns, true, i == j,
                 [&](int a, int s) { return e.reduction[(size_t)inputs[i + a] * e.n_columns + s]; },
                 [&](int b, int s) { return e.reduction[(size_t)inputs[j + b] * e.n_columns + s]; },
@@ -169,66 +67,6 @@ __device__ __forceinline__ void normal_equations(
         }
 }
 
-// Take the initial weights' part away from the moments; add the penalties.
-__device__ __forceinline__ void penalise(const Regressions& z, const float* initial, const Scratch& scratch) {
-    const int n = z.n_inputs;
-    for (int i = threadIdx.x; i < n; i += BLOCK) {
-        double total = 0.0;  // E and I weights nearly cancel
-        for (int j = 0; j < n; ++j) total = fma((double)element(scratch, min(i, j), max(i, j)), (double)initial[j], total);
-        scratch.moment[i] = (float)(scratch.moment[i] - total);
-    }
-    __syncthreads();
-    for (int i = threadIdx.x; i < n; i += BLOCK) {
-        const int end = i < z.n_exc ? z.n_exc : n;
-        for (int j = i + 1; j < end; ++j) element(scratch, i, j) += z.same_kind;
-        element(scratch, i, i) += z.diagonal;
-    }
-    __syncthreads();
-}
-
-// x of element (i, j) without the products of rows first..end-1 of the factor.
-__device__ __forceinline__ float without(const Scratch& scratch, float x, int first, int end, int i, int j) {
-    for (int k = first; k < end; ++k) x = fmaf(-element(scratch, k, i), element(scratch, k, j), x);
-    return x;
-}
-
-// Cholesky factor U, U'U = Gram matrix; NaN from where there is none.
-__device__ __forceinline__ void factor(const Scratch& scratch, int n) {
-    const int row = threadIdx.x / 32, lane = threadIdx.x % 32;
-    for (int first = 0; first < n; first += PANEL) {
-        const int end = min(first + PANEL, n);
-        for (int k = first; k < end; ++k) {
-            const float x = element(scratch, k, k);
-            const float inverse = x > 0 ? 1.0f / sqrtf(x) : nanf("");
-            for (int j = k + 1 + threadIdx.x; j < n; j += BLOCK) element(scratch, k, j) *= inverse;
-            if (threadIdx.x == 0) scratch.inverse[k] = inverse;
-            __syncthreads();
-            for (int i = k + 1 + row; i < end; i += BLOCK / 32)
-                for (int j = i + lane; j < n; j += 32) element(scratch, i, j) = without(scratch, element(scratch, i, j), k, k + 1, i, j);
-            __syncthreads();
-        }
-        for (int i = end + row; i < n; i += BLOCK / 32)
-            for (int j = i + lane; j < n; j += 32) element(scratch, i, j) = without(scratch, element(scratch, i, j), first, end, i, j);
-        __syncthreads();
-    }
-}
-
-// U'U x = moments; x replaces them.
-__device__ __forceinline__ void substitute(const Scratch& scratch, int n) {
-    for (int k = 0; k < n; ++k) {
-        const float y = scratch.moment[k] * scratch.inverse[k];
-        for (int j = k + 1 + threadIdx.x; j < n; j += BLOCK) scratch.moment[j] = fmaf(element(scratch, k, j), -y, scratch.moment[j]);
-        if (threadIdx.x == 0) scratch.solution[k] = y;
-        __syncthreads();
-    }
-    for (int k = n - 1; k >= 0; --k) {
-        const float x = scratch.solution[k] * scratch.inverse[k];
-        for (int j = threadIdx.x; j < k; j += BLOCK) scratch.solution[j] = fmaf(element(scratch, j, k), -x, scratch.solution[j]);
-        if (threadIdx.x == 0) scratch.moment[k] = x;
-        __syncthreads();
-    }
-}
-
 // Weights (neuron, input) of all neurons. The block has 256 threads. `scratch_is_shared`: what a block keeps fits into shared memory.
 extern "C" __global__ void __launch_bounds__(BLOCK, 2) ridge_solve(
     const __grid_constant__ Traces x, const __grid_constant__ Eliminated e, const __grid_constant__ Regressions z, float* weights,
@@ -240,7 +78,9 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 2) ridge_solve(
         normal_equations(x, e, z, u, scratch);
         __syncthreads();
         const float* initial = z.initial + (size_t)u * n;
-        penalise(z, initial, scratch);
+        for (int i = threadIdx.x; i < n; i += BLOCK) scratch.moment[i] = right_side(scratch, initial, n, i, scratch.moment[i]);
+        __syncthreads();
+        penalise(z, scratch);
         factor(scratch, n);
         substitute(scratch, n);
         for (int j = threadIdx.x; j < n; j += BLOCK) weights[(size_t)u * n + j] = initial[j] + scratch.moment[j];
@@ -259,7 +99,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) ridge_cross(
         Sums total;
         clear(total);
         float none = 0.0f;
-        add_products(
+        add_products<true>(
             total, none, min(TILE, x.n_pool - i), min(TILE, n_ff - j), x.used * x.n_bins, false, false,
             [&](int a, int s) { return weighted_trace(x, c, i + a, s); },
             [&](int b, int s) { return ff[(size_t)s * n_ff + j + b]; }, [&](int s) { return 0.0f; });

@@ -46,6 +46,37 @@ class _Regressions(NamedTuple):
     same_kind: np.float32
 
 
+class HostCopies:
+    """Copies of arrays of the host on a device, kept as long as they are asked for of the same arrays, which must not change."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._copies: dict[str, tuple[object, Any]] = {}
+
+    def of(self, name: str, host: NDArray[Any]) -> Any:
+        """Return the copy; of arrays of the same name the last one's is kept."""
+        if self._copies.get(name, (None, None))[0] is not host:
+            self._copies[name] = (host, self._device.asarray(host))
+        return self._copies[name][1]
+
+
+def device_regressions(copies: HostCopies, problems: Regressions) -> _Regressions:
+    """Problems, whose targets are on the device, as the kernels take them."""
+    n_neurons, n_inputs = problems.inputs.shape
+    arrays = (problems.target, copies.of("inputs", problems.inputs), copies.of("initial", problems.initial))
+    numbers = (problems.n_exc, problems.diagonal, problems.same_kind)
+    return _Regressions(*arrays, np.int32(n_neurons), np.int32(n_inputs), *numbers)
+
+
+def solver_scratch(device: Device, module: str, kernel: str, n_inputs: int, problems: int) -> tuple[int, int, tuple[Any, ...]]:
+    """Blocks for so many problems, bytes of shared memory that each has, and the kernel's last arguments: where it works."""
+    floats = n_inputs * (n_inputs | 1) + 3 * n_inputs
+    shared = 4 * floats if 4 * floats + _STATIC_SHARED <= device.shared_bytes else 0
+    grid = min(problems, device.resident_blocks(module, kernel, BLOCK, shared))
+    scratch = device.xp.zeros(0 if shared else grid * floats, np.float32)
+    return grid, shared, (scratch, np.int32(floats), np.int32(shared > 0))
+
+
 def kept_bytes(n_conditions: int, n_bins: int, n_pool: int, slots: int, bits: int) -> int:
     """Device memory that kept traces take, a slot for their mean among them."""
     return n_conditions * n_pool * (slots + 1) * (bits // 8 * n_bins + 4)
@@ -79,7 +110,7 @@ class DeviceTraces:
         except device.out_of_memory as error:
             raise memory_error(device, needed, _WHAT, _REMEDY) from error
         self._energy = xp.zeros(len(pool))
-        self._copies: dict[str, tuple[object, Any]] = {}
+        self._copies = HostCopies(device)
 
     def keep(self, condition: int, slot: int, trace: Any, threads: int | None) -> NDArray[np.float64]:
         """Keep one trial's traces, (time, neuron) float32 on the device; returns the sum of each neuron's squares."""
@@ -134,34 +165,15 @@ class DeviceTraces:
         See `kernels.cpu.ridge.solve` and `learn.feed_forward_columns.HostColumns.weights`.
         """
         n_neurons, n = problems.inputs.shape
-        traces, inputs = self._struct(root_weight), self._copy_of("inputs", problems.inputs)
+        traces, given = self._struct(root_weight), device_regressions(self._copies, problems)
         moment = columns.moment(problems.target, threads)
         eliminated = _Eliminated(columns.reduction, moment, np.int32(moment.shape[1]))
-        given = _Regressions(
-            problems.target,
-            inputs,
-            self._copy_of("initial", problems.initial),
-            np.int32(n_neurons),
-            np.int32(n),
-            problems.n_exc,
-            problems.diagonal,
-            problems.same_kind,
-        )
         weights = self._device.xp.zeros((n_neurons, n), np.float32)
-        floats = n * (n | 1) + 3 * n
-        shared = 4 * floats if 4 * floats + _STATIC_SHARED <= self._device.shared_bytes else 0
-        grid = min(n_neurons, self._device.resident_blocks("ridge", "ridge_solve", BLOCK, shared))
-        scratch = self._device.xp.zeros(0 if shared else grid * floats, np.float32)
-        args = (*map(pack, (traces, eliminated, given)), weights, scratch, np.int32(floats), np.int32(shared > 0))
+        grid, shared, scratch = solver_scratch(self._device, "ridge", "ridge_solve", n, n_neurons)
+        args = (*map(pack, (traces, eliminated, given)), weights, *scratch)
         self._device.launch("ridge", "ridge_solve", grid, BLOCK, args, shared=shared)
-        feed_forward = columns.weights(inputs, weights, problems.target, threads)
+        feed_forward = columns.weights(given.inputs, weights, problems.target, threads)
         return self._device.to_host(weights), self._device.to_host(feed_forward)
-
-    def _copy_of(self, name: str, host: NDArray[Any]) -> Any:
-        """Copy of an array on the device, kept as long as it is asked for the same one, which must not change."""
-        if self._copies.get(name, (None, None))[0] is not host:
-            self._copies[name] = (host, self._device.asarray(host))
-        return self._copies[name][1]
 
     def arrays(self, used: int) -> dict[str, NDArray[Any]]:
         """Return what is kept in the first slots, as the host keeps it."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from fitrec.kernels.cpu import ridge, ridge_pool, tiles
+from fitrec.kernels.cpu import ridge, ridge_pool, shared_gram, tiles
 from fitrec.kernels.cpu.ridge import Eliminated, Regressions, Traces
 from fitrec.kernels.reference import ridge as reference
 
@@ -104,7 +104,7 @@ def test_neurons_with_the_same_inputs_get_the_bits_of_each_alone(n_inputs: int, 
     moment, initial = (rng.normal(0, s, (18, n_inputs)).astype(F) for s in (30.0, 0.5))
     alone = np.empty_like(initial)
     given = Regressions(np.zeros((1, 1, 18)), np.tile(columns, (18, 1)), initial, np.int32(n_exc), F(2.0), F(0.5))
-    ridge.solve_blocks(gram, moment, given, 0, 18, alone)
+    shared_gram.solve(gram, moment, given, 0, 18, alone)
     own, panels = ridge.own_block(gram, columns), np.empty((2, n_inputs, 16), F)
     parts = [slice(0, 16), slice(16, 18)]
     for part, panel in zip(parts, panels, strict=True):
