@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from fitrec.kernels.cpu import ridge, ridge_pool
 from fitrec.kernels.cpu import shared_gram as kernel
+from fitrec.kernels.cpu.products import by_rows
 from fitrec.kernels.cpu.simd import WIDTH
 from fitrec.learn.feed_forward_columns import HostColumns, SmallMatrices
 from fitrec.learn.rule import Arrays
@@ -87,10 +88,11 @@ class HostGramSystem:
         p = problems
         out, moment = np.empty(p.inputs.shape, np.float32), np.empty(p.inputs.shape, np.float32)
         reduced, target = self._columns.moment(p.target, threads), p.target.reshape(len(self._mean), -1)
+        rows = by_rows(np.concatenate([self._mean.T, -self._columns.reduction.astype(np.float64)], axis=1))
 
         def block(start: int) -> None:
             stop = min(start + BLOCK, len(out))
-            kernel.moments(self._mean, self._columns.reduction, target, reduced, p.inputs, moment, start, stop)
+            kernel.moments(rows, target, reduced, p.inputs, moment, start, stop)
             if self._pool_size == 1:
                 kernel.solve(self._gram, moment, p, start, stop, out)
 

@@ -61,7 +61,8 @@ def shared_bytes(sizes: Sizes) -> int:
     """Memory of the shared form while it solves: the sums, and the Gram matrix once more, per trial."""
     s = sizes
     per_condition = 8 * s.n_bins * (s.n_pool + s.n_ff) + 4 * s.n_ff * (3 * s.n_pool + 2 * s.n_ff)
-    return 2 * 4 * s.n_pool**2 + 8 * s.n_bins * s.n_conditions * s.n_pool + s.n_conditions * per_condition
+    moments = 24 * (s.n_bins + s.n_ff) * s.n_conditions * s.n_pool
+    return 2 * 4 * s.n_pool**2 + 8 * s.n_bins * s.n_conditions * s.n_pool + s.n_conditions * per_condition + moments
 
 
 def gathered_bytes(sizes: Sizes, memory_bytes: float) -> int:

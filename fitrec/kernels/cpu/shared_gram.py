@@ -7,7 +7,7 @@ each summed from zero and then added. Only the upper triangle of the Gram matrix
 import numpy as np
 from numba import njit
 
-from fitrec.kernels.cpu.math import fma
+from fitrec.kernels.cpu.products import multiply
 from fitrec.kernels.cpu.ridge import SAMPLES, own_block, solve_one
 from fitrec.kernels.cpu.simd import WIDTH
 from fitrec.kernels.cpu.tiles import add_product
@@ -62,13 +62,16 @@ def add_products(left, right, out, upper, negative, first, last):
 
 
 @njit(nogil=True, cache=True)
-def moments(mean, reduction, target, reduced, inputs, out, first, last):
+def moments(rows, target, reduced, inputs, out, first, last):
     """Products of traces and targets of the neurons first..last-1, the eliminated columns' taken away; in float64, then rounded.
+
+    They are formed of the whole pool, 16 neurons at a time: faster than gathering each neuron's inputs where the pool is less than
+    some 60 times as large as a neuron's inputs.
 
     Parameters
     ----------
-    mean : (sample, pool) float64
-    reduction : (pool, column) float32
+    rows : (block, sample + column, 4) float64
+        Mean traces (pool, sample) and, beside them, the columns' negative reduction; see `kernels.cpu.products.by_rows`.
     target : (sample, neuron) float64
     reduced : (neuron, column) float32
         See `learn.feed_forward_columns.Columns`.
@@ -76,20 +79,20 @@ def moments(mean, reduction, target, reduced, inputs, out, first, last):
     out : (neuron, input) float32
 
     """
-    n = inputs.shape[1]
-    total = np.empty(n)
-    for u in range(first, last):
-        columns = inputs[u].astype(np.uint64)
-        total[:] = 0.0
-        for s in range(len(mean)):
-            y, row = target[s, u], mean[s]
-            for i in range(n):
-                total[i] = fma(row[columns[i]], y, total[i])
-        for i in range(n):
-            row, x = reduction[columns[i]], total[i]
-            for k in range(reduction.shape[1]):
-                x = fma(-np.float64(row[k]), np.float64(reduced[u, k]), x)
-            out[u, i] = np.float32(x)
+    n_samples, n_columns = len(target), reduced.shape[1]
+    panel, products = np.zeros((n_samples + n_columns, WIDTH)), np.empty((rows.shape[0] * rows.shape[2], WIDTH))
+    for start in range(first, last, WIDTH):
+        end = min(start + WIDTH, last)
+        for s in range(n_samples):
+            for u in range(start, end):
+                panel[s, u - start] = target[s, u]
+        for u in range(start, end):
+            for k in range(n_columns):
+                panel[n_samples + k, u - start] = np.float64(reduced[u, k])
+        multiply(rows, panel, products, 0, WIDTH)
+        for u in range(start, end):
+            for i in range(inputs.shape[1]):
+                out[u, i] = np.float32(products[inputs[u, i], u - start])
 
 
 @njit(nogil=True, cache=True)
