@@ -65,8 +65,8 @@ def add_products(left, right, out, upper, negative, first, last):
 def moments(rows, target, reduced, inputs, out, first, last):
     """Products of traces and targets of the neurons first..last-1, the eliminated columns' taken away; in float64, then rounded.
 
-    They are formed of the whole pool, 16 neurons at a time: faster than gathering each neuron's inputs where the pool is less than
-    some 60 times as large as a neuron's inputs.
+    They are formed of the whole pool, 16 neurons at a time: faster than gathering each neuron's inputs where the pool is less
+    than some 60 times as large as a neuron's inputs.
 
     Parameters
     ----------

@@ -90,7 +90,7 @@ def test_the_largest_part(settings: dict[str, Any], part: str, gigabytes: float)
 
 def test_a_training_that_cannot_fit_names_what_would() -> None:
     shared = TrainConfig.model_validate({"rule": "ridge", "ridge": {"gram": "shared"}})
-    with pytest.raises(TrainingError, match=r"needs about 38\.\d\d GB .* there are 16\.00; with train\.ridge\.gram: gathered \("):
+    with pytest.raises(TrainingError, match=r"needs about 39\.\d\d GB .* there are 16\.00; with train\.ridge\.gram: gathered \("):
         train_memory.require_memory(SIZES, shared, 2, available=16_000_000_000)
     rls = TrainConfig.model_validate({"rule": "rls"})
     million = replace(SIZES, n_neurons=10**6, n_pool=10**6, n_trained=10**6, n_inputs=90, n_bins=100, stimulus_steps=0)
