@@ -129,7 +129,7 @@ def test_progress_of_every_condition(inputs: Path, tmp_path: Path) -> None:
     done = [status.done for status in shown]
     assert done == sorted(done)
     assert done[-1] == 1.0
-    assert len(shown) == 2 * 4 + 2 * 2  # four loops, two validations of both conditions
+    assert len(shown) == 2 * 4 + 2  # four loops, and a validation of both conditions
     curve = pd.read_csv(tmp_path / "fit" / "curve.csv")
     assert [s.text.split("  ")[:2] for s in shown[:2]] == [
         ["loop 1/4", "condition left (1/2)"],
