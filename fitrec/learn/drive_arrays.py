@@ -3,18 +3,22 @@
 Arrays are (condition, time, trained) float64, or halves of them; a device's stay there.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fitrec.kernels.cpu import drive as kernel
 from fitrec.kernels.cpu.drive import InverseCurve
 from fitrec.kernels.cuda.device import Device
 from fitrec.kernels.cuda.drive import DriveKernels
 from fitrec.kernels.cuda.psth import Smoother
 from fitrec.kernels.cuda.recurring import DeviceRecurring
 from fitrec.learn.recurring import HostRecurring, recurring_part
-from fitrec.targets.drive import invert
+from fitrec.simulate.threads import thread_map
+from fitrec.targets.drive import TILE
 from fitrec.targets.smoothing import smooth_with, within
 
 Array = NDArray[np.float64]
@@ -78,19 +82,29 @@ class HostDrives:
 
     def misses(self, wanted: Array, rate_hz: Array, floor_hz: float) -> Array:
         """See `DriveArrays.misses`."""
-        return wanted - invert(rate_hz, self._curve, floor_hz, self._threads)
+        out = np.empty(wanted.shape)
+        flat = (wanted.reshape(-1), np.ascontiguousarray(rate_hz).reshape(-1), floor_hz, self._curve, out.reshape(-1))
+        self._in_tiles(partial(kernel.misses, *flat), out.size)
+        return out
 
     def move(self, average: Array, fresh: Array, weight: float) -> None:
         """See `DriveArrays.move`."""
-        average += weight * (fresh - average)
+        self._in_tiles(partial(kernel.move, average.reshape(-1), fresh.reshape(-1), weight), average.size)
 
     def correct(self, correction: Array, found: Array, gain: float, most: float) -> None:
         """See `DriveArrays.correct`."""
-        correction += gain * np.clip(found, -most, most)
+        self._in_tiles(partial(kernel.correct, correction.reshape(-1), found.reshape(-1), gain, most), correction.size)
 
     def plastic(self, needed: Array, correction: Array, current: Array) -> Array:
         """See `DriveArrays.plastic`."""
-        return np.asarray(needed + correction - current)
+        out = np.empty(needed.shape)
+        flat = (x.reshape(-1) for x in (needed, correction, current, out))
+        self._in_tiles(partial(kernel.plastic, *flat), out.size)
+        return out
+
+    def _in_tiles(self, work: Callable[[int, int], None], size: int) -> None:
+        """Call `work` with the ends of pieces of so many values, on all threads."""
+        thread_map(lambda first: work(first, min(first + TILE, size)), range(0, size, TILE), self._threads)
 
     def forced(self, wanted: Array, share: float) -> NDArray[np.float32]:
         """See `DriveArrays.forced`."""

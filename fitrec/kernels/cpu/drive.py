@@ -1,4 +1,4 @@
-"""Drives from rates: the inverse of a measured f-I curve, bin by bin, in float64."""
+"""Drives from rates, by the inverse of a measured f-I curve, and what `ridge` does with them; value by value, in float64."""
 
 from typing import Any, NamedTuple
 
@@ -74,3 +74,33 @@ def invert(rate, floor, curve, out, first, last):
             logs[i] = log(wanted[i])
         for i in range(n):
             out[start + i] = _drive_at(wanted[i], logs[i], curve)
+
+
+@njit(nogil=True, cache=True)
+def misses(wanted, rate, floor, curve, out, first, last):
+    """Find what the drives of rates lack of the wanted ones; see `invert`."""
+    invert(rate, floor, curve, out, first, last)
+    for i in range(first, last):
+        out[i] = wanted[i] - out[i]
+
+
+@njit(nogil=True, cache=True)
+def move(average, fresh, weight, first, last):
+    """Move averages towards new values."""
+    for i in range(first, last):
+        average[i] += weight * (fresh[i] - average[i])
+
+
+@njit(nogil=True, cache=True)
+def correct(correction, found, gain, most, first, last):
+    """Add a share of what was found to miss, kept within bounds."""
+    for i in range(first, last):
+        x = found[i]
+        correction[i] += gain * (-most if x < -most else most if x > most else x)
+
+
+@njit(nogil=True, cache=True)
+def plastic(needed, correction, current, out, first, last):
+    """Work out what the plastic inputs have to supply."""
+    for i in range(first, last):
+        out[i] = needed[i] + correction[i] - current[i]

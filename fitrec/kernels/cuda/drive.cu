@@ -1,4 +1,4 @@
-// Drives that ridge aims at, a thread per value: twin of kernels/cpu/drive.py, and of what learn/drive_arrays.py does with NumPy.
+// Drives that ridge aims at, a thread per value: twin of kernels/cpu/drive.py.
 #include "common.cuh"
 #include "series.cuh"
 
