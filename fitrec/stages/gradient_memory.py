@@ -48,7 +48,7 @@ def gradient_trial(network: Network, bin_steps: int, config: TrainConfig) -> Gra
         window_steps=windows.steps,
         bin_steps=bin_steps,
         dt_ms=network.dt_ms,
-        own_targets=config.rule == "e-prop",
+        own_targets=config.rule in ("e-prop", "e-prop-plus"),
         tapes=1 + (windows.overlap and windows.steps < whole),
     )
 

@@ -68,7 +68,9 @@ REGISTERS = {
     "psth_rates": 40,
     "psth_smooth": 64,
     "psth_moments": 64,
-    **dict.fromkeys(("rate_means", "rate_blend", "rate_totals", "rate_smoothed", "rate_slopes", "rate_signals"), 48),
+    **dict.fromkeys(
+        ("rate_means", "rate_blend", "rate_totals", "rate_smoothed", "rate_slopes", "rate_signals", "rate_online"), 48
+    ),
     "shared_products": 128,
     "shared_sum": 40,
     "shared_scale": 40,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fitrec.kernels.cpu import rate_errors as cpu
-from fitrec.kernels.cuda.rate_errors import RateKernels
+from fitrec.kernels.cuda.rate_errors import OnlineKernels, RateKernels
 from fitrec.learn.gradient.rate_errors import banded, causal_filter
 
 BIN_S, TRIALS = 0.02, 3
@@ -48,3 +48,15 @@ def test_equal_numba(n_bins: int, n: int, n_trained: int, is_poisson: bool, devi
     expected[:, :n] = ((0.0 + pull) / TRIALS).astype(np.float32)
     cpu.signals(by_rate, trained, *transposed, BIN_S, pull, float(TRIALS), expected, 0, n_trained)
     np.testing.assert_array_equal(fetch(kernels.signals(slopes, put(pull), TRIALS)), expected, strict=True)
+
+    online = OnlineKernels(device, trained, n, width)
+    observed = np.zeros(width, np.float32)
+    observed[:n] = rng.gamma(2, 0.003, n)
+    cpu.slopes(
+        is_poisson, 1e3 * observed[trained].astype(np.float64)[None], target[:1], 0.4, BIN_S, 0.1, by_rate[:1], 0, n_trained
+    )
+    wanted = np.zeros(width, np.float32)
+    wanted[trained] = 1e3 * by_rate[0]
+    numbers = {"scale": 0.4, "bin_s": BIN_S, "floor_hz": 0.1, "per_ms": 1e3}
+    found = online.slopes(put(observed), put(target[0]), is_poisson=is_poisson, **numbers)
+    np.testing.assert_array_equal(fetch(found), wanted, strict=True)

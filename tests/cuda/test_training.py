@@ -35,11 +35,21 @@ def short_fit() -> tuple[Network, Targets]:
 
 
 def train(device: Any, **config: Any) -> Training:
+    return watched(device, **config)[0]
+
+
+def watched(device: Any, **config: Any) -> tuple[Training, list[str]]:
+    """Train; returns what was told on the way, too."""
+    told = []
+
+    def progress(condition: int, rates_hz: Any, correlation: Any = None, frozen: bool = False) -> None:
+        told.append(repr((condition, rates_hz, correlation and correlation(), frozen)))  # of which NaN equals NaN
+
     section = TrainConfig.model_validate({"validation_trials": 2, **config})
     network, targets = short_fit() if "gradient" in config else (tiny_network(), tiny_targets())
-    training = make_training(network, targets, section, 1, device=device)
+    training = make_training(network, targets, section, 1, progress, device)
     training.run(lambda training, row: None)
-    return training
+    return training, told
 
 
 def curve(training: Training) -> list[dict[str, Any]]:
@@ -74,7 +84,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_training_equals_the_cpu(config: dict[str, Any], one_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     small_blocks(monkeypatch)
-    expected, found = train(None, **config), train(one_device, **config)
+    (expected, told), (found, told_there) = watched(None, **config), watched(one_device, **config)
+    assert told_there == told
     for name, values in fields_of(expected.best).items():
         assert np.any(values)
         np.testing.assert_array_equal(getattr(found.best, name), values)

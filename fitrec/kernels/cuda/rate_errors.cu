@@ -18,6 +18,11 @@ struct Neurons {
 
 __device__ __forceinline__ int64_t thread_number() { return blockIdx.x * (int64_t)blockDim.x + threadIdx.x; }
 
+// Derivative of the loss by a rate: of the Poisson likelihood of counts, or of the squared error.
+__device__ __forceinline__ double slope(double rate, double goal, int is_poisson, double scale, double bin_s, double floor_hz) {
+    return is_poisson ? scale * (1.0 - goal * bin_s / ((rate + floor_hz) * bin_s)) : scale * (rate - goal);
+}
+
 extern "C" __global__ void rate_means(const int64_t* counts, float* mean, int64_t size, double trials) {
     const int64_t at = thread_number();
     if (at < size) mean[at] = (float)((double)counts[at] / trials);
@@ -51,10 +56,18 @@ extern "C" __global__ void rate_slopes(
     const double* smooth, const double* target, double* out, int64_t size, int is_poisson, double scale, double bin_s, double floor_hz) {
     const int64_t at = thread_number();
     if (at >= size) return;
-    const double rate = smooth[at], goal = target[at];
-    if (goal != goal) out[at] = 0.0;
-    else if (is_poisson) out[at] = scale * (1.0 - goal * bin_s / ((rate + floor_hz) * bin_s));
-    else out[at] = scale * (rate - goal);
+    const double goal = target[at];
+    out[at] = goal == goal ? slope(smooth[at], goal, is_poisson, scale, bin_s, floor_hz) : 0.0;
+}
+
+// Derivatives of the loss by rates of neurons, (width,), observed at one time, in units of `per_ms` Hz; target: (n_trained,) in Hz.
+extern "C" __global__ void rate_online(
+    const float* observed, const __grid_constant__ Neurons neurons, const double* target, int is_poisson, double scale, double bin_s,
+    double floor_hz, double per_ms, float* out) {
+    const int64_t neuron = thread_number();
+    if (neuron >= neurons.n || neurons.place[neuron] < 0) return;
+    const double rate = per_ms * (double)observed[neuron], goal = target[neurons.place[neuron]];
+    if (goal == goal) out[neuron] = (float)(per_ms * slope(rate, goal, is_poisson, scale, bin_s, floor_hz));
 }
 
 // Derivatives by a spike, (time, width); those of the padding are 0.

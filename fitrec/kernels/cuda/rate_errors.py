@@ -50,10 +50,7 @@ class RateKernels:
         bin_s: float,
     ) -> None:
         self._device, self._n_time, self._bin_s = device, len(smoothing[0]), np.float64(bin_s)
-        place = np.full(n, -1, np.int32)
-        place[trained] = np.arange(len(trained))
-        on_device = device.asarray(trained.astype(np.int32)), device.asarray(place)
-        self._neurons = _Neurons(*on_device, *map(np.int32, (n, len(trained), width)))
+        self._neurons = _neurons(device, trained, n, width)
         self._smoothing, self._transposed = (
             _Smoothing(device.asarray(matrix), device.asarray(span), np.int32(len(matrix)))
             for matrix, span in (smoothing, transposed)
@@ -102,3 +99,28 @@ class RateKernels:
     def _start(self, kernel: str, threads: int, args: tuple[Any, ...]) -> None:
         if threads:
             self._device.launch("rate_errors", kernel, -(-threads // BLOCK), BLOCK, args)
+
+
+class OnlineKernels:
+    """The kernel for rates observed at one time; parameters as those of `RateKernels`."""
+
+    def __init__(self, device: Device, trained: NDArray[np.integer], n: int, width: int) -> None:
+        self._device, self._neurons = device, _neurons(device, trained, n, width)
+
+    def slopes(
+        self, observed: Any, target: Any, *, is_poisson: bool, scale: float, bin_s: float, floor_hz: float, per_ms: float
+    ) -> Any:
+        """Return derivatives by rates, both (padded,) float32 and rates in units of `per_ms` Hz; target (trained,) in Hz."""
+        n = int(self._neurons.n)
+        out = self._device.xp.zeros(int(self._neurons.width), np.float32)
+        numbers = (np.int32(is_poisson), *map(np.float64, (scale, bin_s, floor_hz, per_ms)))
+        args = (observed, pack(self._neurons), target, *numbers, out)
+        self._device.launch("rate_errors", "rate_online", -(-n // BLOCK), BLOCK, args)
+        return out
+
+
+def _neurons(device: Device, trained: NDArray[np.integer], n: int, width: int) -> _Neurons:
+    place = np.full(n, -1, np.int32)
+    place[trained] = np.arange(len(trained))
+    on_device = device.asarray(trained.astype(np.int32)), device.asarray(place)
+    return _Neurons(*on_device, *map(np.int32, (n, len(trained), width)))

@@ -52,6 +52,13 @@ class DeviceRateErrors(RateErrors):
         moments = [smoother.moments(self._smooth_hz(mean), self._goal_hz[condition]) for condition, mean in pairs]
         return correlation_of(np.stack(moments, axis=1))
 
+    def condition_correlation(self, condition: int, counts: Any) -> float:
+        """Return `condition_correlation` of the counts of a condition's trials."""
+        goal, trained = self._problem.device_goal, self._problem.simulator.network.trained
+        own = self._device.xp.ascontiguousarray(counts[:, self._device.asarray(trained)])
+        smooth_hz = goal.smoother.smoothed_hz(own, None, self._options.trials, self._problem.bin_s)
+        return correlation_of(goal.smoother.moments(smooth_hz, goal.rate_hz[condition])[:, None])
+
     def _pull(self, mean: Any) -> NDArray[np.float64]:
         pull, n = self._options.regularisation, mean.shape[1]
         if pull is None:

@@ -1,14 +1,16 @@
 """Fits that learn within the trial, after every bin, as e-prop+ does (Korcsak-Gorzo et al. 2025)."""
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import NDArray
 
 from fitrec.learn.gradient.device_learned import DeviceLearnedWeights
 from fitrec.learn.gradient.fit import FitOptions
 from fitrec.learn.gradient.learned import LearnedWeights
 from fitrec.learn.gradient.minibatch import drawn_conditions
+from fitrec.learn.gradient.online_errors import DeviceOnlineErrors, OnlineErrors
 from fitrec.learn.gradient.online_work import DeviceOnline, HostOnline, OnlineWork
-from fitrec.learn.gradient.rate_errors import observation
+from fitrec.learn.gradient.rate_errors import populations_hz
 from fitrec.learn.gradient.rules import EPropPlus
 from fitrec.learn.rule import Arrays, LoopResult, Problem
 from fitrec.networks.weights import Weights
@@ -37,15 +39,15 @@ class OnlineFit:
         self._problem, self._options = problem, options
         assert options.readout_ms is not None
         self.name, self.n_loops = options.name, options.loops
-        _, self._target_hz = observation(problem, options.readout_ms)
         network, device = problem.simulator.network, problem.simulator.device
         rule = EPropPlus(trials.model_network, problem.threads or 1, cutoff_steps=round(cutoff_ms / network.dt_ms))
         if device is None:
             self._work: OnlineWork = HostOnline(trials, rule, problem.bin_steps)
-            self._weights = LearnedWeights(problem, trials, options)
+            self._weights, self._errors = LearnedWeights(problem, trials, options), OnlineErrors(problem, options)
         else:
             self._work = DeviceOnline(device, trials, rule, problem.bin_steps)
             self._weights = DeviceLearnedWeights(problem, trials, options, device)
+            self._errors = DeviceOnlineErrors(problem, options, device, trials.model_network.width)
 
     @property
     def weights(self) -> Weights:
@@ -59,8 +61,7 @@ class OnlineFit:
         drawn = drawn_conditions(self._problem.fitted, self._options.conditions_per_loop, network.seed, index)
         for condition in drawn.tolist():
             counts = self._trial(condition, index)
-            rate = counts.sum(axis=0) / (len(counts) * self._problem.bin_s)
-            rates.append((float(rate[: network.n_exc].mean()), float(rate[network.n_exc :].mean())))
+            rates.append(populations_hz(counts, network.n_exc, len(counts) * self._problem.bin_s))
             self._problem.progress(condition, rates[-1])
         exc, inh = np.mean(rates, axis=0)
         return LoopResult(forcing=0.0, rate_exc_hz=float(exc), rate_inh_hz=float(inh), correlation=float("nan"), frozen=False)
@@ -69,22 +70,16 @@ class OnlineFit:
         """See `fitrec.learn.rule.not_finite`."""
         return self._weights.not_finite()
 
-    def _trial(self, condition: int, index: int) -> NDArray[np.int64]:
-        """Run one trial with learning; returns the spikes (bin, neuron)."""
-        problem, trained, o = self._problem, self._problem.simulator.network.trained, self._options
-        counts = np.zeros((problem.rate_hz.shape[1], problem.simulator.network.n_neurons), np.int64)
-        signal = np.zeros(counts.shape[1])
+    def _trial(self, condition: int, index: int) -> Any:
+        """Run one trial with learning; returns the spikes (bin, neuron), where the work is done."""
         flat = self._weights.flat(condition)
         self._work.begin(flat, condition, FIRST_ONLINE_TRIAL + index)
-        for k in range(len(counts)):
-            counts[k], observed = self._work.run_bin(flat, k)
-            rate_hz = 1e3 * observed[trained].astype(np.float64)
-            _, by_rate = o.loss(rate_hz[None], self._target_hz[condition, k : k + 1])
-            signal[trained] = 1e3 * by_rate[0]
+        for k in range(self._problem.rate_hz.shape[1]):
+            signal = self._errors.signal(self._work.run_bin(flat, k), condition, k)
             self._weights.add(condition, *self._work.gradient(flat, signal))
             self._weights.step(index)
             flat = self._weights.flat(condition)
-        return counts
+        return self._work.counts()
 
     def validates(self, index: int) -> bool:
         """Return True every so many loops and after the last one."""

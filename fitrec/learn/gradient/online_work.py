@@ -19,11 +19,14 @@ class OnlineWork(Protocol):
     def begin(self, flat: Any, condition: int, trial: int) -> None:
         """Run a trial up to its window."""
 
-    def run_bin(self, flat: Any, k: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        """Run bin k; return spikes and, at its end, observed rates (per ms), (neuron,)."""
+    def run_bin(self, flat: Any, k: int) -> Any:
+        """Run bin k; return the rates observed at its end (per ms) where the work is done, (neuron,) or (padded,)."""
 
-    def gradient(self, flat: Any, signal: NDArray[np.float64]) -> tuple[Any, Any]:
-        """Gradients of the last bin for `LearnedWeights.add`, given those by the observed rates, (neuron,)."""
+    def gradient(self, flat: Any, signal: Any) -> tuple[Any, Any]:
+        """Gradients of the last bin for `LearnedWeights.add`, given those by the observed rates, where and as these are."""
+
+    def counts(self) -> Any:
+        """(bin, neuron) int64, where the work is done: spikes of the trial so far."""
 
 
 class HostOnline:
@@ -38,30 +41,39 @@ class HostOnline:
         self._trial, self._inputs = (condition, trial), self._trials.inputs(condition, trial)
         self._part = self._trials.before_window(flat, self._inputs, condition, trial)
         self._rule.begin()
+        self._counts: list[NDArray[np.int64]] = []
 
-    def run_bin(self, flat: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        """Run bin k; return spikes and observed rates, (neuron,)."""
+    def run_bin(self, flat: NDArray[np.float32], k: int) -> NDArray[Any]:
+        """Run bin k; return observed rates, (neuron,)."""
         first, last = k * self._steps, (k + 1) * self._steps
         self._part = part = self._trials.window(
             flat, self._inputs, *self._trial, self._part, first=first, last=last, tape=self._tape, rows=(RATE,)
         )
-        return bin_counts(part, self._steps, self._trials.network.n_neurons)[0].astype(np.int64), part.sampled[-1, 0]
+        self._counts.append(bin_counts(part, self._steps, self._trials.network.n_neurons)[0].astype(np.int64))
+        observed: NDArray[Any] = part.sampled[-1, 0]
+        return observed
 
-    def gradient(self, flat: NDArray[np.float32], signal: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    def gradient(self, flat: NDArray[np.float32], signal: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[Any]]:
         """Gradients of the last bin by the synapses and by (parameter, neuron)."""
         assert self._part is not None
         gradient = self._rule.new_gradient()
-        self._rule.add(flat, self._part, _signals(signal, self._steps), gradient)
+        self._rule.add(flat, self._part, Signals(rows=(RATE,), every=self._steps, states=signal[None, None]), gradient)
         return gradient.plastic, gradient.parameters
+
+    def counts(self) -> NDArray[np.int64]:
+        """(bin, neuron): spikes of the trial so far."""
+        return np.stack(self._counts)
 
 
 class DeviceOnline:
     """On a device, where weights, traces and gradients stay."""
 
     def __init__(self, device: Device, trials: ModelTrials, rule: EPropPlus, bin_steps: int) -> None:
-        self._device, self._trials, self._steps = device, DeviceModelTrials(device, trials), bin_steps
-        self._network, self._on_cpu = self._trials.network, rule
-        self._rule = device_rule(self._network, rule)
+        self._trials, self._steps = DeviceModelTrials(device, trials), bin_steps
+        self._network, self._rule = self._trials.network, device_rule(self._trials.network, rule)
+        nothing = Signals(rows=(RATE,), every=bin_steps, states=np.zeros((1, 1, trials.network.n_neurons)))
+        self._signals = device_signals(rule, [nothing], self._network)
+        self._bins = trials.network.window_steps // bin_steps
 
     def begin(self, flat: Any, condition: int, trial: int) -> None:
         """Run a trial up to its window."""
@@ -69,21 +81,22 @@ class DeviceOnline:
         self._start = self._trials.start(self._network.wired(flat), condition, trials)
         self._part = self._start.before
         self._rule.begin(1)
+        self._counts = self._network.new_counts(self._bins)
 
-    def run_bin(self, flat: Any, k: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        """Run bin k; return spikes and observed rates, (neuron,); waits."""
+    def run_bin(self, flat: Any, k: int) -> Any:
+        """Run bin k; return observed rates, (padded,)."""
         first, last, wiring = k * self._steps, (k + 1) * self._steps, self._network.wired(flat)
         self._part = part = self._trials.window(wiring, self._start, self._part, first=first, last=last, tape=True, rows=(RATE,))
-        observed = self._device.to_host(part.record.sampled)[0, -1, : self._network.shape.n]
-        return self._network.counts(part, self._steps, 0)[0], observed
+        self._network.kernels.count(part.record, self._steps, self._counts[k : k + 1])
+        return part.record.sampled[0, -1]
 
-    def gradient(self, flat: Any, signal: NDArray[np.float64]) -> tuple[Any, Any]:
+    def gradient(self, flat: Any, signal: Any) -> tuple[Any, Any]:
         """Gradients of the last bin by the synapses and by the neurons' parameters, on the device."""
-        signals = device_signals(self._on_cpu, [_signals(signal, self._steps)], self._network)
+        signals = self._signals._replace(states=signal[None, None])
         gradient = self._rule.new_gradient(1)
         self._rule.add(self._network.wired(flat), self._part, signals, gradient)
         return gradient.plastic[0], gradient.parameters[0]
 
-
-def _signals(signal: NDArray[np.float64], bin_steps: int) -> Signals:
-    return Signals(rows=(RATE,), every=bin_steps, states=signal[None, None])
+    def counts(self) -> Any:
+        """(bin, neuron): spikes of the trial so far."""
+        return self._counts

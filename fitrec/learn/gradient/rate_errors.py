@@ -45,9 +45,9 @@ class RateErrors:
 
     def populations_hz(self, counts: Any) -> tuple[float, float]:
         """Mean rates of the E and of the I neurons."""
-        n_exc, duration_s = self._problem.simulator.network.n_exc, len(counts) * self._problem.bin_s * self._options.trials
-        exc, inh = ((int(part.sum()), part.shape[1]) for part in (counts[:, :n_exc], counts[:, n_exc:]))
-        return _rate(*exc, duration_s), _rate(*inh, duration_s)
+        return populations_hz(
+            counts, self._problem.simulator.network.n_exc, len(counts) * self._problem.bin_s * self._options.trials
+        )
 
     def expected(self, condition: int) -> Any | None:
         """Mean of a condition in the loops before; None if there were none."""
@@ -197,5 +197,10 @@ def causal_filter(n_bins: int, bin_ms: float, tau_ms: float) -> NDArray[np.float
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
-def _rate(spikes: int, neurons: int, duration_s: float) -> float:
-    return spikes / (neurons * duration_s) if neurons else float("nan")
+def populations_hz(counts: Any, n_exc: int, duration_s: float) -> tuple[float, float]:
+    """Mean rates of the E and of the I neurons: counts (bin, neuron), wherever they are, over a duration in all."""
+    exc, inh = (
+        int(part.sum()) / (part.shape[1] * duration_s) if part.shape[1] else float("nan")
+        for part in (counts[:, :n_exc], counts[:, n_exc:])
+    )
+    return exc, inh
