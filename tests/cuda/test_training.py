@@ -76,7 +76,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "rule": "e-prop",
         "gradient": {**ONE, "loops": 3, "loss": "poisson", "rate_penalty": 0.01, "conditions_per_loop": 1},
     },
-    "bptt": {"rule": "bptt", "gradient": {**ONE, "window_ms": 20.0}},
+    "bptt": {"rule": "bptt", "gradient": {**ONE, "trials": 1, "window_ms": 20.0, "overlap": False}},
     "e-prop-plus": {"rule": "e-prop-plus", "gradient": {**ONE, "dale": "softplus", "clip_norm": 0.1}},
 }
 
