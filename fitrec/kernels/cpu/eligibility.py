@@ -14,8 +14,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from fitrec.kernels.cpu.math import fma
-from fitrec.kernels.cpu.model_loop import copy, gather
-from fitrec.kernels.cpu.simd import WIDTH, broadcast, load, load_places, store, vfma
+from fitrec.kernels.cpu.model_loop import LINE, copy, gather
+from fitrec.kernels.cpu.simd import WIDTH, broadcast, load, load_places, prefetch, store, vfma
 
 SLOTS = 4
 STRETCH = 64  # steps of a stretch at most
@@ -40,6 +40,8 @@ class Maps(NamedTuple):
         Where M may differ from 0.
     driven : (port, followed) bool
         Where e may differ from 0.
+    used : (port, followed, followed) bool
+        Where both may.
 
     """
 
@@ -49,6 +51,7 @@ class Maps(NamedTuple):
     filtered: NDArray[np.int64]
     depends: NDArray[np.bool_]
     driven: NDArray[np.bool_]
+    used: NDArray[np.bool_]
 
 
 class Traces(NamedTuple):
@@ -110,6 +113,19 @@ def _gather_multiple(total, table, target, factor):
 
 
 @njit(nogil=True, cache=True)
+def _end_of_port(target, first, limit):
+    """Return the place of the first of the ascending targets, from place `first` on, that is not below a limit."""
+    low, high = first, target.shape[0]
+    while low < high:
+        middle = (low + high) // 2
+        if target[middle] < limit:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(nogil=True, cache=True)
 def extend_maps(maps, slot, stretch, filters, followed, begin, end):
     """Extend the maps by one stretch, for neurons from `begin` to `end`.
 
@@ -155,6 +171,15 @@ def extend_maps(maps, slot, stretch, filters, followed, begin, end):
 
 
 @njit(nogil=True, cache=True)
+def _ask_for(target, vectors, size, indptr, source):
+    """Have the synapses of a source, the next one, and their vectors brought into the cache."""
+    for k in range(indptr[source], indptr[source + 1], LINE):
+        prefetch(target, k)
+    for k in range(size * indptr[source], size * indptr[source + 1], LINE):
+        prefetch(vectors, k)
+
+
+@njit(nogil=True, cache=True)
 def touch_sources(maps, traces, wiring, width, now, indptr, step, arriving, left, first, last):
     """Bring the eligibility vectors of sources from `first` to `last` to the end of a stretch where it is time to.
 
@@ -171,30 +196,31 @@ def touch_sources(maps, traces, wiring, width, now, indptr, step, arriving, left
 
     """
     slots, size, steps = maps.rows.shape[0], maps.rows.shape[1], arriving.shape[1]
-    longest = 0
+    chosen, longest, count = np.empty(last - first, np.int64), 0, 0
     for i in range(first, last):
-        longest = max(longest, wiring.plastic_indptr[i + 1] - wiring.plastic_indptr[i])
-    scratch = np.empty(size * longest, maps.rows.dtype)
-    for i in range(first, last):
-        before = traces.touched[i]
-        begin, end = wiring.plastic_indptr[i], wiring.plastic_indptr[i + 1]
+        before, n = traces.touched[i], wiring.plastic_indptr[i + 1] - wiring.plastic_indptr[i]
         came = indptr[i + 1] - indptr[i]
         traces.quiet[i] = steps - 1 - step[indptr[i + 1] - 1] if came > 0 else traces.quiet[i] + steps
-        if begin == end or (came == 0 and (before == NEVER or now - before < slots)):
-            continue
+        if n > 0 and (came > 0 or (before != NEVER and now - before >= slots)):
+            chosen[count] = i
+            longest, count = max(longest, n), count + 1
+    scratch = np.empty(size * longest, maps.rows.dtype)
+    for k in range(count):
+        i, before = chosen[k], traces.touched[chosen[k]]
+        if k + 1 < count:
+            _ask_for(wiring.plastic_target, traces.vectors, size, wiring.plastic_indptr, chosen[k + 1])
+        begin, end = wiring.plastic_indptr[i], wiring.plastic_indptr[i + 1]
         slot, n = before % slots, end - begin
         vectors = traces.vectors[size * begin : size * end]
         found = scratch[: size * n]
         found[:] = 0
         low = 0
         for p in range(maps.driven.shape[0]):
-            high = low
-            while high < n and wiring.plastic_target[begin + high] < (p + 1) * width:
-                high += 1
+            high = _end_of_port(wiring.plastic_target[begin:end], low, (p + 1) * width)
             if high == low:
                 continue
             target = wiring.plastic_target[begin + low : begin + high]
-            neuron = target - np.int32(p * width)
+            neuron = target if p == 0 else target - np.int32(p * width)
             for r in range(size):
                 if not maps.driven[p, r]:
                     continue
@@ -203,7 +229,7 @@ def touch_sources(maps, traces, wiring, width, now, indptr, step, arriving, left
                     gather(own, arriving[r, step[a]], target)
                 if before == NEVER:
                     continue
-                _add_followed(own, maps.rows[slot, r], maps.depends[r] & maps.driven[p], neuron, vectors[low:], n)
+                _add_followed(own, maps.rows[slot, r], maps.used[p, r], neuron, vectors[low:], n)
                 for f in range(maps.filtered.shape[0]):
                     if maps.filtered[f] == p:
                         _gather_multiple(own, maps.filters[slot, f, r], neuron, traces.filters[f, i])
@@ -259,22 +285,26 @@ def weigh_sources(maps, traces, wiring, width, now, cutoff, worth, worth_of_filt
 
     """
     slots, size = maps.rows.shape[0], maps.rows.shape[1]
+    chosen, count = np.empty(last - first, np.int64), 0
     for i in range(first, last):
-        touched = traces.touched[i]
-        if touched == NEVER or traces.quiet[i] >= cutoff:
-            continue
+        if traces.touched[i] != NEVER and traces.quiet[i] < cutoff:
+            chosen[count] = i
+            count += 1
+    for k in range(count):
+        i, touched = chosen[k], traces.touched[chosen[k]]
+        if k + 1 < count:
+            _ask_for(wiring.plastic_target, traces.vectors, size, wiring.plastic_indptr, chosen[k + 1])
         slot = slots if touched == now else touched % slots
         begin, end = wiring.plastic_indptr[i], wiring.plastic_indptr[i + 1]
         n = end - begin
         vectors = traces.vectors[size * begin : size * end]
         low = 0
         for p in range(maps.driven.shape[0]):
-            high = low
-            while high < n and wiring.plastic_target[begin + high] < (p + 1) * width:
-                high += 1
+            high = _end_of_port(wiring.plastic_target[begin:end], low, (p + 1) * width)
             if high == low:
                 continue
-            neuron = wiring.plastic_target[begin + low : begin + high] - np.int32(p * width)
+            target = wiring.plastic_target[begin + low : begin + high]
+            neuron = target if p == 0 else target - np.int32(p * width)
             own = gradient[begin + low : begin + high]
             _add_followed(own, worth[slot], maps.driven[p], neuron, vectors[low:], n)
             for f in range(maps.filtered.shape[0]):

@@ -67,6 +67,7 @@ class EPropPlus(RuleBase):
             filtered=self.filtered,
             depends=self.depends,
             driven=self.driven,
+            used=self.depends & self.driven[:, None, :],
         )
         self._traces = Traces(
             vectors=np.zeros(size * net.plastic.n, net.dtype),
