@@ -106,8 +106,10 @@ class Problem:
     @cached_property
     def fitted(self) -> NDArray[np.int64]:
         """The conditions that have targets; the other segments of a continuous fit are held out."""
-        everywhere = np.arange(len(self.rate_hz))
-        return everywhere[np.isfinite(self.rate_hz).any(axis=(1, 2))] if self.continuous else everywhere
+        everywhere, known = np.arange(len(self.rate_hz)), np.isfinite(self.rate_hz)
+        if self.regions is not None:
+            known = self.regions.means(self.rate_hz, known)[1] > 0
+        return everywhere[known.any(axis=(1, 2))] if self.continuous else everywhere
 
     @cached_property
     def validated(self) -> NDArray[np.int64]:

@@ -45,6 +45,10 @@ def test_regions_are_compared_by_those_of_their_units_that_were_recorded() -> No
     a = [np.concatenate((x[:2, :, [1, 2]].mean(axis=2).ravel(), x[2, :, 2])) for x in (rate, target)]
     expected = (np.corrcoef(*a)[0, 1] + np.corrcoef(*b)[0, 1]) / 2
     assert fit_correlation(problem, rate, np.arange(3), target) == pytest.approx(expected)
+    unknown = target.copy()
+    unknown[1, :, [0, 1, 2, 4]] = np.nan  # of the second segment only a unit without a region is left
+    assert replace(problem, rate_hz=target).fitted.tolist() == [0, 1, 2]
+    assert replace(problem, rate_hz=unknown).fitted.tolist() == [0, 2]
     target[1, :, 4] = np.nan
     b = [np.concatenate((x[0][:, [0, 4]].mean(axis=1), x[2][:, [0, 4]].mean(axis=1))) for x in (rate, target)]
     expected = (np.corrcoef(*a)[0, 1] + np.corrcoef(*b)[0, 1]) / 2
