@@ -26,6 +26,7 @@ class DeviceRateErrors(RateErrors):
         super().__init__(problem, options)
         sizes = (network.trained, network.n_neurons, width)
         self._kernels = RateKernels(device, *sizes, self._smoothing, self._transposed, problem.bin_s)
+        self._no_pull = device.xp.zeros(network.n_neurons, np.float64)
         own = options.readout_ms is not None
         self._goal_hz = device.asarray(self._target_hz) if own else problem.device_goal.rate_hz
 
@@ -43,7 +44,8 @@ class DeviceRateErrors(RateErrors):
             scale=self._scale(condition),
             floor_hz=PoissonCounts.floor_hz,
         )
-        return kernels.signals(by_rate, self._device.asarray(self._pull(mean)), o.trials)
+        pull = self._no_pull if o.regularisation is None else self._device.asarray(self._pull(mean))
+        return kernels.signals(by_rate, pull, o.trials)
 
     def correlation(self, conditions: NDArray[np.int64], means: Sequence[Any]) -> float:
         """Return `fit_correlation` of the means of some conditions."""
@@ -60,9 +62,8 @@ class DeviceRateErrors(RateErrors):
         return correlation_of(goal.smoother.moments(smooth_hz, goal.rate_hz[condition])[:, None])
 
     def _pull(self, mean: Any) -> NDArray[np.float64]:
-        pull, n = self._options.regularisation, mean.shape[1]
-        if pull is None:
-            return np.zeros(n)
+        pull = self._options.regularisation
+        assert pull is not None
         return pull(self._device.to_host(self._kernels.totals(mean)), len(mean) * self._problem.bin_s)[1]
 
     def _smooth_hz(self, mean: Any) -> Any:
