@@ -10,7 +10,7 @@ import psutil
 
 from fitrec.errors import ConfigError
 from fitrec.kernels.cuda.device import Device
-from fitrec.simulate.threads import thread_map
+from fitrec.threads import thread_map
 
 
 def require_memory(needed: float, what: str, remedy: str) -> None:

@@ -20,7 +20,7 @@ from fitrec.kernels.cpu.rls_state import RuleOptions, Signals, new_state, p_byte
 from fitrec.kernels.reference.rls import initial_p, rls_step
 from fitrec.learn.rls_learner import CpuLearner, LearnerOptions, chosen_rank
 from fitrec.networks.plastic import plastic_inputs
-from fitrec.simulate.threads import thread_map
+from fitrec.threads import thread_map
 
 TAU_MS = 150.0
 PENALTY = 0.04  # lambda of the Neuropixels and ALM fits of TrainSpikingNet

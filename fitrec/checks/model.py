@@ -76,8 +76,8 @@ def plastic_degree(context: Context) -> Iterator[str]:
 @register("CRITICAL")
 def memory(context: Context) -> Iterator[str]:
     """The training fits into memory."""
-    from fitrec.simulate.threads import available_threads
     from fitrec.stages.train_memory import require_memory
+    from fitrec.threads import available_threads
 
     if context.targets is None:
         return

@@ -17,9 +17,9 @@ from fitrec.kernels.cuda.drive import DriveKernels
 from fitrec.kernels.cuda.psth import Smoother
 from fitrec.kernels.cuda.recurring import DeviceRecurring
 from fitrec.learn.recurring import HostRecurring, recurring_part
-from fitrec.simulate.threads import thread_map
 from fitrec.targets.drive import TILE
 from fitrec.targets.smoothing import smooth_with, within
+from fitrec.threads import thread_map
 
 Array = NDArray[np.float64]
 

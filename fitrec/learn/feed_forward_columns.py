@@ -18,7 +18,7 @@ from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
 from fitrec.kernels.cpu import feed_forward_columns as kernel
 from fitrec.kernels.cpu.products import by_rows
-from fitrec.simulate.threads import thread_map
+from fitrec.threads import thread_map
 
 TILE = 512  # neurons per piece of work
 

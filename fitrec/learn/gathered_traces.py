@@ -17,7 +17,7 @@ from fitrec.kernels.cpu import trace_rows
 from fitrec.kernels.cpu.simd import WIDTH
 from fitrec.learn.feed_forward_columns import Columns, HostColumns, SmallMatrices, absolute_penalty, small_matrices
 from fitrec.learn.rule import Arrays
-from fitrec.simulate.threads import thread_map
+from fitrec.threads import thread_map
 
 Solution = tuple[NDArray[np.float32], NDArray[np.float32]]  # plastic and feed-forward weights, on the host
 

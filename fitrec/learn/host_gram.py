@@ -11,7 +11,7 @@ from fitrec.kernels.cpu.products import by_rows
 from fitrec.kernels.cpu.simd import WIDTH
 from fitrec.learn.feed_forward_columns import HostColumns, SmallMatrices
 from fitrec.learn.rule import Arrays
-from fitrec.simulate.threads import available_threads, thread_map
+from fitrec.threads import available_threads, thread_map
 
 PANELS = 8  # of 16 rows of a matrix per piece of work
 BLOCK = 64  # neurons per piece of work

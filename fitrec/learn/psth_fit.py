@@ -10,7 +10,7 @@ from fitrec.kernels.cpu import psth as kernel
 from fitrec.learn.rule import Problem
 from fitrec.learn.trial_sums import DeviceTrialSums, TrialSums
 from fitrec.networks.weights import Weights
-from fitrec.simulate.threads import thread_map
+from fitrec.threads import thread_map
 
 _Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
 TILE = 512  # units per piece of work

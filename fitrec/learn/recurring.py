@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from fitrec.kernels.cpu import products
 from fitrec.kernels.cpu import recurring as kernel
 from fitrec.kernels.cpu.simd import WIDTH
-from fitrec.simulate.threads import thread_map
 from fitrec.targets.modes import recurring_filter
+from fitrec.threads import thread_map
 
 TILE = 512  # units per piece of work
 LEAST_NOISE = 1e-30

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fitrec.kernels.cpu import rls as kernel
 from fitrec.kernels.cpu.rls_state import RuleOptions, Signals, new_state
 from fitrec.learn.rule import Arrays
-from fitrec.simulate.threads import available_threads, thread_map
+from fitrec.threads import available_threads, thread_map
 
 STATIC_TRIALS = 4  # of the untrained network, for its average static current
 

@@ -13,7 +13,7 @@ from fitrec.learn.rls_learner import CpuLearner, LearnerOptions, rule_options
 from fitrec.learn.rule import Arrays, Problem, not_finite
 from fitrec.networks.weights import Weights
 from fitrec.simulate.simulator import Simulator
-from fitrec.simulate.threads import available_threads
+from fitrec.threads import available_threads
 
 
 class Outcome(NamedTuple):

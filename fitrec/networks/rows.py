@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fitrec.kernels.cpu import wiring
 from fitrec.kernels.cuda import wiring as cuda
 from fitrec.kernels.cuda.device import Device
-from fitrec.simulate.threads import available_threads, thread_map
+from fitrec.threads import available_threads, thread_map
 
 ROWS = 4096  # drawn per piece of work
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fitrec.kernels.cpu import lif
 from fitrec.kernels.cpu.fi import count_spikes
 from fitrec.simulate.constants import lif_constants
-from fitrec.simulate.threads import thread_map
+from fitrec.threads import thread_map
 
 SKIP_MS = 100.0
 

@@ -18,8 +18,8 @@ from fitrec.simulate.device_trials import DeviceModelTrials
 from fitrec.simulate.inputs import condition_inputs
 from fitrec.simulate.model_trials import ModelTrials
 from fitrec.simulate.record import TrialRecord
-from fitrec.simulate.threads import thread_map, together
 from fitrec.simulate.wiring import NetworkWiring
+from fitrec.threads import thread_map, together
 
 F = np.float32
 Result = TypeVar("Result")

@@ -25,7 +25,6 @@ from fitrec.learn.training import Row, Training
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
 from fitrec.simulate.simulator import Simulator
-from fitrec.simulate.threads import available_threads
 from fitrec.stages import VERSIONS
 from fitrec.stages.fitted_areas import areas_to_fit
 from fitrec.stages.gradient_memory import gradient_trial
@@ -35,6 +34,7 @@ from fitrec.stages.train_progress import Reporter, Status
 from fitrec.stages.train_state import TrainState
 from fitrec.targets.smoothing import kernel_weights
 from fitrec.targets.targets import Targets
+from fitrec.threads import available_threads
 
 logger = logging.getLogger(__name__)
 

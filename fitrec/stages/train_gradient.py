@@ -29,7 +29,7 @@ from fitrec.neurons.verify import largest_eigenvalue, stability
 from fitrec.simulate.model_network import ModelNetwork
 from fitrec.simulate.model_trials import ModelTrials
 from fitrec.simulate.network_model import network_model
-from fitrec.simulate.threads import available_threads
+from fitrec.threads import available_threads
 
 logger = logging.getLogger(__name__)
 

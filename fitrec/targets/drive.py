@@ -11,7 +11,7 @@ from scipy.optimize import isotonic_regression
 
 from fitrec.errors import TargetsError
 from fitrec.kernels.cpu import drive as kernel
-from fitrec.simulate.threads import thread_map
+from fitrec.threads import thread_map
 
 TILE = 1 << 15  # rates per piece of work
 PIECES = 1024  # in which the knot before a rate is looked up

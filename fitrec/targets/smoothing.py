@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from fitrec.kernels.cpu import psth
-from fitrec.simulate.threads import thread_map
+from fitrec.threads import thread_map
 
 Kernel = Literal["none", "gaussian", "boxcar"]
 

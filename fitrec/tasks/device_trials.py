@@ -13,8 +13,8 @@ from fitrec.learn.gradient.rules import Rule
 from fitrec.simulate.device_network import DeviceModelNetwork
 from fitrec.simulate.device_trials import batches
 from fitrec.simulate.model_network import ModelNetwork, Recording
-from fitrec.simulate.threads import thread_map
 from fitrec.tasks.host_trials import Item, Outcome, Prepared, outcome_of
+from fitrec.threads import thread_map
 
 
 class DeviceBatches:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fitrec.kernels.cpu.model_state import Events
 from fitrec.learn.gradient.rules import Rule, Signals
 from fitrec.simulate.model_network import ModelNetwork, Recording, Trial
-from fitrec.simulate.threads import thread_map
+from fitrec.threads import thread_map
 
 Item = TypeVar("Item")
 

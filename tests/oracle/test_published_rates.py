@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fitrec.simulate.simulator import Simulator
-from fitrec.simulate.threads import thread_map
+from fitrec.threads import thread_map
 from tests.small_network import random_weights, static_only
 
 

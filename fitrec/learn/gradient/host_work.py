@@ -10,7 +10,7 @@ from fitrec.learn.gradient.rules import Rule
 from fitrec.learn.gradient.windows import Start, TrialGradient, Windows
 from fitrec.simulate.model_network import ModelNetwork
 from fitrec.simulate.model_trials import ModelTrials, bin_counts
-from fitrec.simulate.threads import thread_map
+from fitrec.threads import thread_map
 
 Starts = TypeVar("Starts")
 Result = TypeVar("Result")

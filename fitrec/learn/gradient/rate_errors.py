@@ -12,7 +12,7 @@ from fitrec.kernels.cuda.device import Device
 from fitrec.learn.gradient.losses import PoissonCounts
 from fitrec.learn.psth_fit import TILE, condition_correlation, fit_correlation
 from fitrec.learn.rule import Arrays, Problem
-from fitrec.simulate.threads import thread_map
+from fitrec.threads import thread_map
 
 if TYPE_CHECKING:
     from fitrec.learn.gradient.fit import FitOptions

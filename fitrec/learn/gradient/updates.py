@@ -12,7 +12,7 @@ from fitrec.kernels.cuda.device import Device
 from fitrec.kernels.eprop import Array
 from fitrec.kernels.optimise import Change, Optimization, Optimizer
 from fitrec.learn.gradient.constraints import Parameter, magnitude_scale
-from fitrec.simulate.threads import thread_map
+from fitrec.threads import thread_map
 
 Result = TypeVar("Result")
 

@@ -13,7 +13,7 @@ from fitrec.kernels.cpu import lif
 from fitrec.networks.weights import Weights
 from fitrec.simulate import wiring as module
 from fitrec.simulate.simulator import Simulator
-from fitrec.simulate.threads import together
+from fitrec.threads import together
 from tests.small_network import projection_of, random_weights, small_network
 
 

@@ -9,7 +9,7 @@ from fitrec.kernels.cpu.model_loop import arrivals_by_source
 from fitrec.learn.gradient.rules.base import RuleBase
 from fitrec.learn.gradient.rules.rule import Adjoints, Gradient, Signals
 from fitrec.simulate.model_network import ModelNetwork, Trial
-from fitrec.simulate.threads import together
+from fitrec.threads import together
 
 
 class DRtrl(RuleBase):

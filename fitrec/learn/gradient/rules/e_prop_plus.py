@@ -24,7 +24,7 @@ from fitrec.kernels.cpu.simd import WIDTH
 from fitrec.learn.gradient.rules.base import RuleBase
 from fitrec.learn.gradient.rules.rule import Adjoints, Gradient, Signals
 from fitrec.simulate.model_network import ModelNetwork, Trial
-from fitrec.simulate.threads import together
+from fitrec.threads import together
 
 
 class EPropPlus(RuleBase):

@@ -12,7 +12,7 @@ from fitrec.kernels.cpu.team import new_counter
 from fitrec.learn.gradient.rules.base import BackwardRule
 from fitrec.learn.gradient.rules.rule import Adjoints, Gradient, Signals
 from fitrec.simulate.model_network import Trial
-from fitrec.simulate.threads import together
+from fitrec.threads import together
 
 
 class LocalAdjoint(BackwardRule):
