@@ -35,7 +35,7 @@ class Regions:
     @property
     def sizes(self) -> NDArray[np.int64]:
         """(region,): number of neurons."""
-        return np.diff(self._members.indptr).astype(np.int64)
+        return np.asarray(np.diff(self._members.indptr), np.int64)
 
     def means(
         self, values: NDArray[Any], seen: NDArray[np.bool_] | None = None
