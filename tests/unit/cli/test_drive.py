@@ -97,7 +97,10 @@ def test_a_signal_ends_snakemake_and_its_jobs(tmp_path: Path, number: int, react
         job = f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); {job}"
     snakemake = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {job!r}])"
     program = (
-        "import signal, sys; from pathlib import Path; from fitrec.cli import interruption, workflow\n"
+        "import signal, sys\n"
+        # Whatever the tests themselves were started to ignore (nohup, a background job) is heeded here.
+        "signal.signal(signal.SIGINT, signal.default_int_handler); signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+        "from pathlib import Path; from fitrec.cli import interruption, workflow\n"
         "from fitrec.cli.failures import exit_status\n"
         f"interruption.GRACE_S = {1.0 if reaction == 'ignores it' else 60.0}\n"
         f"if {reaction == 'ignored from the start'}: signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
