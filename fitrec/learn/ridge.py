@@ -20,6 +20,7 @@ from fitrec.learn.statistics_form import make_statistics
 from fitrec.learn.trial_sums import DeviceTrialSums, TrialSums
 from fitrec.networks.weights import Weights
 
+SLACK = 0.02  # of a correlation: closer ones leave the later solution, which rests on more trials
 STATIC_TRIALS = 4  # trials that measure the static current before the first loop
 
 

@@ -19,8 +19,12 @@ class Training:
     Attributes
     ----------
     best : Weights
-        Weights with the highest correlation in a validation (closed loop, frozen weights, training targets).
+        Weights with the highest correlation in a validation (closed loop, frozen weights, training targets), up to `slack`.
     best_correlation : float
+        The highest so far.
+    slack : float
+        Newer weights are taken as long as they fall behind the highest correlation by less: for rules whose later solutions rest
+        on more trials, which a difference that a validation cannot tell from noise should not undo.
     curve : list of rows
         One per loop: loop, seconds, forcing, rate_exc_hz, rate_inh_hz, correlation, frozen. Correlation is that of a validation
         after the loop, or else of the loop's own trials.
@@ -34,6 +38,7 @@ class Training:
     validation_trials: int
     best: Weights
     best_correlation: float = float("-inf")
+    slack: float = 0.0
     curve: list[Row] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -69,6 +74,6 @@ class Training:
 
     def _consider(self, weights: Weights, correlation: float) -> None:
         # As long as no correlation was defined (silent network), the newest weights count as the best.
-        if correlation > self.best_correlation or self.best_correlation == float("-inf"):
+        if correlation > self.best_correlation - self.slack or self.best_correlation == float("-inf"):
             self.best = weights
         self.best_correlation = max(self.best_correlation, correlation)  # NaN as the second argument is passed over

@@ -18,7 +18,7 @@ from fitrec.errors import TrainingError
 from fitrec.kernels.cuda.device import Device, open_device
 from fitrec.learn.least_squares import Penalties
 from fitrec.learn.memory import FitSizes
-from fitrec.learn.ridge import Ridge
+from fitrec.learn.ridge import SLACK, Ridge
 from fitrec.learn.rls import Rls
 from fitrec.learn.rule import Problem, Progress, Rule, unobserved
 from fitrec.learn.training import Row, Training
@@ -184,8 +184,9 @@ def make_training(
         regions=areas_to_fit(targets.units, config, network.trained_unit),
     )
     rule = make_rule(problem, config)
-    trials = config.ridge.closed_loop_trials if config.rule == "ridge" else config.validation_trials
-    return Training(problem=problem, rule=rule, validation_trials=trials, best=rule.weights)
+    ridge = config.rule == "ridge"
+    trials = config.ridge.closed_loop_trials if ridge else config.validation_trials
+    return Training(problem=problem, rule=rule, validation_trials=trials, best=rule.weights, slack=SLACK if ridge else 0.0)
 
 
 def require_rule(rule: str, *, own_model: bool, continuous: bool) -> None:

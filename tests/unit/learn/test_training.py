@@ -204,3 +204,16 @@ def test_trials_of_a_closed_loop_test_the_weights_they_ran_with() -> None:
             assert result.correlation == pytest.approx(found, rel=1e-9)
         else:
             assert result.tested is None
+
+
+def test_ridge_takes_later_solutions_unless_they_are_clearly_worse() -> None:
+    training = start("ridge")
+    a, b, c = (constant(training, plastic) for plastic in (1.0, 2.0, 3.0))
+    for weights, correlation, kept in ((a, 0.5, a), (b, 0.49, b), (c, 0.47, b), (c, 0.6, c), (a, float("nan"), c)):
+        training._consider(weights, correlation)
+        assert training.best is kept
+    assert training.best_correlation == 0.6
+    other = start("rls")
+    other._consider(a, 0.5)
+    other._consider(b, 0.49)
+    assert other.best is a
