@@ -37,7 +37,8 @@ def read_matclust(path: Path, *, name: str) -> Recording:
     if not path.exists():
         raise MissingFileError(f"{path} does not exist")
     try:
-        content = loadmat(path, struct_as_record=False)  # NotImplementedError: a file of MATLAB 7.3, which is HDF5
+        content = loadmat(path, struct_as_record=False)
+    # SciPy raises NotImplementedError for files of MATLAB 7.3, which are HDF5.
     except (MatReadError, NotImplementedError, ValueError, TypeError, OSError) as error:
         raise RecordingError(f"{path} cannot be read as a MATLAB 5 file ({error}); MatClust writes such files") from error
     if "spikes" not in content:
