@@ -90,6 +90,15 @@ class Context:
             self.neuron_model_error = str(error).rstrip(".")
             return None
 
+    @property
+    def equations(self) -> "Model | None":
+        """The neurons' own equations, or those of the neurons that have none; None if their own are wrong."""
+        from fitrec.neurons.load import library_model
+
+        if self.run.network.model is not None:
+            return None if self.neuron_model is None else self.neuron_model[0]
+        return library_model("lif" if self.run.network.integration == "euler" else "lif_exact")
+
     @cached_property
     def targets(self) -> Targets | None:
         """The targets as the targets stage would store them, without drives, whose f-I curve takes a simulation."""

@@ -1,6 +1,7 @@
 """Checks of network and training against the targets."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fitrec.checks.context import Context
@@ -76,13 +77,29 @@ def plastic_degree(context: Context) -> Iterator[str]:
 @register("CRITICAL")
 def memory(context: Context) -> Iterator[str]:
     """The training fits into memory."""
+    from fitrec.stages.gradient_memory import trial_of
     from fitrec.stages.train_memory import require_memory
     from fitrec.threads import available_threads
 
-    if context.targets is None:
+    targets, model = context.targets, context.equations
+    if targets is None or model is None:
         return
+    sizes, threads, network = fit_sizes(context, targets), available_threads(), context.run.network
+    bin_steps = round(targets.bin_size_s * 1e3 / network.dt_ms)
+    trial = partial(
+        trial_of,
+        model,
+        n=sizes.n_neurons,
+        n_ff=sizes.n_ff,
+        synapses=sizes.n_trained * (sizes.n_inputs + sizes.n_ff),
+        dt_ms=network.dt_ms,
+        before_steps=round((network.settle_ms + network.stimulus.duration_ms) / network.dt_ms),
+        window_steps=bin_steps * targets.n_bins,
+        bin_steps=bin_steps,
+        threads=threads,
+    )
     try:
-        require_memory(fit_sizes(context, context.targets), context.run.train, available_threads())
+        require_memory(sizes, context.run.train, threads, trial)
     except TrainingError as error:
         yield str(error)
 

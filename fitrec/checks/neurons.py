@@ -33,20 +33,19 @@ def rule_fits_neurons(context: Context) -> Iterator[str]:
 @register("CRITICAL")
 def trainable_parameters(context: Context) -> Iterator[str]:
     """Parameters that are to be learned exist, and the rule and the equations have a gradient for them."""
-    from fitrec.neurons.load import library_model
     from fitrec.neurons.verify import differentiable_parameters
     from fitrec.stages.train_gradient import require_trainable
 
-    train, own = context.run.train, context.neuron_model
+    train = context.run.train
     if train.rule in LEAST_SQUARES or not train.gradient.trainable:
         return
     try:
         require_trainable(train.rule, train.gradient)
     except TrainingError as error:
         yield str(error)
-    if own is None and context.run.network.model is not None:
+    model = context.equations
+    if model is None:
         return  # told above
-    model = library_model("lif" if context.run.network.integration == "euler" else "lif_exact") if own is None else own[0]
     possible = differentiable_parameters(model)
     for name in train.gradient.trainable:
         if name not in possible:

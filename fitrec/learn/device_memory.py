@@ -67,6 +67,8 @@ class GradientTrial:
         Windows whose steps are kept at the same time.
     own_targets : bool
         Whether the targets are not those that validations compare with.
+    workers : int
+        Trials at a time on the CPU.
 
     """
 
@@ -79,6 +81,16 @@ class GradientTrial:
     dt_ms: float
     tapes: int
     own_targets: bool
+    workers: int
+
+    def on_host(self) -> tuple[int, int]:
+        """Bytes on the CPU: of the tapes of all trials at a time, and of their gradients with the traces behind them."""
+        item = 4
+        tape = self.tapes * self.shape.trial_bytes(item, self.window_steps, tape=True)
+        gradient = gradient_bytes(self.kind, self.shape, self.synapses, item, self.window_steps)
+        if self.kind in ("pp-prop", "d-rtrl"):  # learning signals of every step
+            gradient += item * self.shape.width * self.window_steps
+        return self.workers * tape, self.workers * gradient
 
     def parts(self) -> Parts:
         """Count what one trial needs; as many more as fit run at the same time."""

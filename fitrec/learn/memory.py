@@ -120,17 +120,22 @@ def ridge_parts(s: FitSizes, *, trials: tuple[int, ...], gram: str, memory_bytes
     return {**parts, "traces": gathered_bytes(sizes, memory_bytes)}
 
 
-def gradient_parts(s: FitSizes, *, tape_bytes: float, threads: int) -> Parts:
-    """Count what gradient rules need besides: synapses sorted by source, gradients, the optimiser, the tape.
+def gradient_parts(s: FitSizes, tape_bytes: int, trace_bytes: int) -> Parts:
+    """Count what gradient rules need besides: synapses sorted by source, gradients, the optimiser, tapes and traces.
 
-    The traces of ``d-rtrl`` and ``e-prop-plus`` (a float per synapse and row) come on top.
+    Parameters
+    ----------
+    tape_bytes, trace_bytes : int
+        What derivatives need of each step, and gradients of single trials with what carries them, of all trials at a time.
+
     """
     synapses = s.n_trained * (s.n_inputs + s.n_ff)
     learned = s.n_trained * (s.n_inputs + s.n_feed_forward_weights)
     return {
         "compiled synapses": 24 * synapses + (s.n_static and 12 * s.n_static),
-        "gradients and the optimiser": 4 * (threads + 3) * synapses + 16 * learned,
-        "what derivatives need of each step": int(tape_bytes),
+        "sum of the gradients, the optimiser": 12 * synapses + 16 * learned,
+        "gradients of trials, traces": trace_bytes,
+        "what derivatives need of each step": tape_bytes,
     }
 
 

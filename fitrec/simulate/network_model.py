@@ -20,9 +20,14 @@ def trials_model(
 ) -> tuple[Model, dict[str, NDArray[np.float64]]]:
     """Return `network_model`, with another surrogate or a state that observes the rate, as `ModelTrials` is asked for."""
     model, changed = network_model(network)
+    return observed_model(model, surrogate, observed_ms), changed
+
+
+def observed_model(model: Model, surrogate: Surrogate | None, observed_ms: float | None) -> Model:
+    """Return a model with another surrogate, or a state that observes the rate, if there are any."""
     if surrogate is not None:
         model = replace(model, surrogate=surrogate)
-    return (model if observed_ms is None else observe_rate(model, observed_ms)), changed
+    return model if observed_ms is None else observe_rate(model, observed_ms)
 
 
 def network_model(network: Network) -> tuple[Model, dict[str, NDArray[np.float64]]]:

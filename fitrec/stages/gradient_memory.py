@@ -1,4 +1,4 @@
-"""The memory that the trials of a gradient fit need on a GPU, from the network and the settings alone."""
+"""The memory that the trials of a gradient fit need, from the network and the settings alone."""
 
 from fitrec.config.train import TrainConfig
 from fitrec.errors import DeviceError
@@ -8,8 +8,9 @@ from fitrec.learn.gradient.device_base import Kind
 from fitrec.learn.memory import Parts
 from fitrec.networks.network import Network
 from fitrec.neurons.blocks import make_blocks
+from fitrec.neurons.model import Model
 from fitrec.simulate.device_network import shape_of
-from fitrec.simulate.network_model import trials_model
+from fitrec.simulate.network_model import network_model, observed_model
 from fitrec.stages.train_gradient import derived, windows_of
 
 KINDS: dict[str, Kind] = {
@@ -23,7 +24,7 @@ KINDS: dict[str, Kind] = {
 _GB, _ITEM = 1e9, 4
 
 
-def gradient_trial(network: Network, bin_steps: int, config: TrainConfig) -> GradientTrial | None:
+def gradient_trial(network: Network, bin_steps: int, config: TrainConfig, threads: int = 1) -> GradientTrial | None:
     """Return the sizes of a trial of a gradient fit; None for rules of least squares.
 
     Raises
@@ -32,24 +33,60 @@ def gradient_trial(network: Network, bin_steps: int, config: TrainConfig) -> Gra
         If windows do not fit into train.gradient.memory_gb.
 
     """
+    return trial_of(
+        network_model(network)[0],
+        config,
+        n=network.n_neurons,
+        n_ff=network.n_feed_forward,
+        synapses=len(network.trained) * (int(network.plastic_pre.shape[1]) + network.n_feed_forward),
+        dt_ms=network.dt_ms,
+        before_steps=network.window_start_step,
+        window_steps=network.window_steps,
+        bin_steps=bin_steps,
+        threads=threads,
+    )
+
+
+def trial_of(
+    model: Model,
+    config: TrainConfig,
+    *,
+    n: int,
+    n_ff: int,
+    synapses: int,
+    dt_ms: float,
+    before_steps: int,
+    window_steps: int,
+    bin_steps: int,
+    threads: int,
+) -> GradientTrial | None:
+    """Return `gradient_trial` of so many neurons and plastic synapses, those of feed-forward inputs included.
+
+    Raises
+    ------
+    TrainingError
+        As there.
+
+    """
     if config.rule not in KINDS:
         return None
     options = derived(config.rule, config.gradient)
-    model, _ = trials_model(network, options["surrogate"], options["observed_ms"])
+    model = observed_model(model, options["surrogate"], options["observed_ms"])
     blocks = make_blocks(model, tuple(config.gradient.trainable), spike_signal=options["spike_signal"])
-    shape = shape_of(model, blocks, network.n_neurons, network.n_feed_forward, 1)
-    step_bytes, whole = shape.trial_bytes(_ITEM, 1, tape=True), network.window_steps
-    windows = windows_of(config.rule, config.gradient, step_bytes, whole, bin_steps, network.dt_ms, 1)
+    shape = shape_of(model, blocks, n, n_ff, 1)
+    step_bytes = shape.trial_bytes(_ITEM, 1, tape=True)
+    windows = windows_of(config.rule, config.gradient, step_bytes, window_steps, bin_steps, dt_ms, threads)
     return GradientTrial(
         kind=KINDS[config.rule],
         shape=shape,
-        synapses=len(network.trained) * (int(network.plastic_pre.shape[1]) + network.n_feed_forward),
-        steps=max(whole, network.window_start_step),
+        synapses=synapses,
+        steps=max(window_steps, before_steps),
         window_steps=windows.steps,
         bin_steps=bin_steps,
-        dt_ms=network.dt_ms,
+        dt_ms=dt_ms,
         own_targets=config.rule in ("e-prop", "e-prop-plus"),
-        tapes=1 + (windows.overlap and windows.steps < whole),
+        tapes=1 + (windows.overlap and windows.steps < window_steps),
+        workers=windows.workers,
     )
 
 

@@ -17,7 +17,6 @@ from fitrec.config.train import LEAST_SQUARES, TrainConfig
 from fitrec.errors import TrainingError
 from fitrec.kernels.cuda.device import Device, open_device
 from fitrec.learn.least_squares import Penalties
-from fitrec.learn.memory import FitSizes
 from fitrec.learn.ridge import SLACK, Ridge
 from fitrec.learn.rls import Rls
 from fitrec.learn.rule import Problem, Progress, Rule, unobserved
@@ -27,9 +26,8 @@ from fitrec.networks.weights import Weights
 from fitrec.simulate.simulator import Simulator
 from fitrec.stages import VERSIONS
 from fitrec.stages.fitted_areas import areas_to_fit
-from fitrec.stages.gradient_memory import gradient_trial
 from fitrec.stages.train_gradient import make_gradient_fit
-from fitrec.stages.train_memory import require_device_memory, require_memory
+from fitrec.stages.train_memory import require_all
 from fitrec.stages.train_progress import Reporter, Status
 from fitrec.stages.train_state import TrainState
 from fitrec.targets.smoothing import kernel_weights
@@ -84,10 +82,8 @@ def run(
     """
     store.require_absent(out, overwrite)
     net, wanted = store.load(network, Network), store.load(targets, Targets)
-    sizes, gpu = FitSizes.of(net, wanted.n_bins), open_device(device)
-    require_memory(sizes, config, threads or available_threads())
-    if gpu is not None:
-        require_device_memory(sizes, config, gpu, gradient_trial(net, net.window_steps // wanted.n_bins, config))
+    gpu = open_device(device)
+    require_all(net, wanted.n_bins, config, threads or available_threads(), gpu)
     reporter = Reporter(show)
     training = make_training(net, wanted, config, threads, reporter.condition, gpu)
     identity = {

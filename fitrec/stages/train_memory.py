@@ -1,6 +1,6 @@
 """Whether a training fits into the machine's memory, and which options would make it fit."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from fitrec.networks.network import Network
 from fitrec.stages.gradient_memory import gradient_trial, require_window
 from fitrec.targets.targets import Targets
 
+# Sizes of a trial of a gradient fit, by the configuration; None for rules of least squares.
+TrialOf = Callable[[TrainConfig], GradientTrial | None]
 _GB = 1e9
 _LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
@@ -29,14 +31,15 @@ def machine_bytes() -> int:
     return int(min([psutil.virtual_memory().total, *limits]))
 
 
-def plan(sizes: FitSizes, config: TrainConfig, threads: int) -> Parts:
-    """Bytes that a training needs, part by part."""
+def plan(sizes: FitSizes, config: TrainConfig, threads: int, trial: GradientTrial | None = None) -> Parts:
+    """Bytes that a training needs, part by part; `trial` is one of a gradient rule's."""
     parts = shared_parts(sizes, threads)
     if config.rule == "rls":
         return parts | rls_parts(sizes, **_rls(config))
-    if config.rule != "ridge":
-        return parts | gradient_parts(sizes, tape_bytes=config.gradient.memory_gb * _GB, threads=threads)
-    return parts | ridge_parts(sizes, **_ridge(config))
+    if config.rule == "ridge":
+        return parts | ridge_parts(sizes, **_ridge(config))
+    assert trial is not None
+    return parts | gradient_parts(sizes, *trial.on_host())
 
 
 def device_plan(sizes: FitSizes, config: TrainConfig, trial: GradientTrial | None = None) -> Parts:
@@ -63,7 +66,13 @@ def _ridge(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def require_memory(sizes: FitSizes, config: TrainConfig, threads: int, available: int | None = None) -> Parts:
+def least_squares(config: TrainConfig) -> None:
+    """Return the trial of rules that have none."""
+
+
+def require_memory(
+    sizes: FitSizes, config: TrainConfig, threads: int, trial_of: TrialOf = least_squares, available: int | None = None
+) -> Parts:
     """Return the plan.
 
     Raises
@@ -72,7 +81,7 @@ def require_memory(sizes: FitSizes, config: TrainConfig, threads: int, available
         If it is larger than the machine's memory (or `available`); the sentence names the options that would make it fit.
 
     """
-    parts = plan(sizes, config, threads)
+    parts = plan(sizes, config, threads, trial_of(config))
     total, limit = sum(parts.values()), machine_bytes() if available is None else available
     if total > limit:
         largest = max(parts, key=lambda name: parts[name])
@@ -83,7 +92,7 @@ def require_memory(sizes: FitSizes, config: TrainConfig, threads: int, available
         fitting = [
             f"{words} ({needed / _GB:.2f} GB)"
             for words, changed, change in alternatives
-            if (needed := _total(changed, change, threads)) <= limit
+            if (needed := _total(changed, change, threads, trial_of)) <= limit
         ]
         advice = f"with {' or '.join(fitting)} it fits" if fitting else "use fewer neurons, plastic inputs or units"
         raise TrainingError(
@@ -93,10 +102,10 @@ def require_memory(sizes: FitSizes, config: TrainConfig, threads: int, available
     return parts
 
 
-def _total(sizes: FitSizes, config: TrainConfig, threads: int) -> float:
+def _total(sizes: FitSizes, config: TrainConfig, threads: int, trial_of: TrialOf) -> float:
     """Bytes needed; infinite where the settings contradict each other."""
     try:
-        return sum(plan(sizes, config, threads).values())
+        return sum(plan(sizes, config, threads, trial_of(config)).values())
     except TrainingError:
         return float("inf")
 
@@ -146,10 +155,28 @@ def dry_run(network: Path, targets: Path, config: TrainConfig, threads: int, dev
 
     """
     net, wanted = store.load(network, Network), store.load(targets, Targets)
-    sizes, on_device = FitSizes.of(net, wanted.n_bins), None
-    if device is not None:
-        on_device = require_device_memory(sizes, config, device, gradient_trial(net, net.window_steps // wanted.n_bins, config))
-    return describe(require_memory(sizes, config, threads), on_device, device)
+    host, on_device = require_all(net, wanted.n_bins, config, threads, device)
+    return describe(host, on_device, device)
+
+
+def require_all(
+    net: Network, n_bins: int, config: TrainConfig, threads: int, device: Device | None
+) -> tuple[Parts, Parts | None]:
+    """Return the plan of the machine and that of the device, if there is one.
+
+    Raises
+    ------
+    TrainingError, DeviceError
+        As `require_memory` and `require_device_memory`.
+
+    """
+    sizes, bin_steps = FitSizes.of(net, n_bins), net.window_steps // n_bins
+
+    def trial_of(config: TrainConfig) -> GradientTrial | None:
+        return gradient_trial(net, bin_steps, config, threads)
+
+    host = require_memory(sizes, config, threads, trial_of)
+    return host, None if device is None else require_device_memory(sizes, config, device, trial_of(config))
 
 
 def _alternatives(config: TrainConfig) -> Iterator[tuple[str, TrainConfig]]:

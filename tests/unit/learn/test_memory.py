@@ -38,8 +38,8 @@ SIZES = FitSizes(
 def network() -> Network:
     """Wide enough that the arrays outweigh Python's own objects."""
     return small_network(
-        1500,
-        1500,
+        1000,
+        1000,
         100,
         n_trained=400,
         plastic=(60, 60),
@@ -58,12 +58,20 @@ def network() -> Network:
         {"rule": "rls", "rls": {"loops": 1}},
         {"rule": "rls", "rls": {"loops": 1, "p_storage": "packed"}},
         {"rule": "rls", "rls": {"loops": 1, "p_storage": "int16"}},
+        {"rule": "local-adjoint", "gradient": {"loops": 2}},
+        {"rule": "local-adjoint", "gradient": {"loops": 2, "window_ms": 100.0}},
+        {"rule": "local-adjoint", "gradient": {"loops": 2, "memory_gb": 0.02}},
+        {"rule": "pp-prop", "gradient": {"loops": 2, "conditions_per_loop": 1}},
+        {"rule": "e-prop-plus", "gradient": {"loops": 1, "conditions_per_loop": 1}},
     ],
-    ids=["shared", "gathered", "rls", "packed", "16 bits"],
+    ids=[
+        *("shared", "gathered", "rls", "packed", "16 bits"),
+        *("local-adjoint", "shorter windows", "little memory", "pp-prop", "e-prop-plus"),
+    ],
 )
 def test_the_plan_is_what_is_allocated(network: Network, settings: dict[str, Any]) -> None:
     config, targets = TrainConfig.model_validate(settings), tiny_targets(n_units=400)
-    planned = sum(train_memory.plan(FitSizes.of(network, targets.n_bins), config, threads=1).values())
+    planned = sum(train_memory.require_all(network, targets.n_bins, config, 1, None)[0].values())
     stored = sum(value.nbytes for value in vars(network).values() if isinstance(value, np.ndarray))
     make_training(network, targets, config, 1).rule.loop(0)  # compiles
     tracemalloc.start()

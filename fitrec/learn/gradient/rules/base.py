@@ -136,6 +136,8 @@ class RuleBase:
         if signals.spikes is None:
             return signals.rows, signals.every, states
         spikes = np.repeat(self.spike_signal(signals), signals.spikes_every, axis=0)[: trial.n_steps]
+        if not signals.rows:
+            return (SPIKE,), 1, spikes
         joined = np.zeros((trial.n_steps, len(signals.rows) * self.network.width), self.network.dtype)
         joined[signals.every - 1 :: signals.every][: len(states)] = states
         return (*signals.rows, SPIKE), 1, np.hstack((joined, spikes))
