@@ -9,6 +9,7 @@ import pytest
 from fitrec.config.train import TrainConfig
 from fitrec.errors import DeviceError
 from fitrec.kernels.cuda import lif
+from fitrec.kernels.cuda.device import reserving
 from fitrec.learn.memory import FitSizes
 from fitrec.stages import train_memory
 from fitrec.stages.gradient_memory import gradient_trial
@@ -63,6 +64,15 @@ def test_the_plan_is_what_is_made(config: dict[str, Any]) -> None:
         DeviceError, match=r"this training \(of which 0\.\d\d GB are for .*\) needs .* GB on host shim, of which .* --device cpu"
     ):
         train_memory.require_device_memory(FitSizes.of(network, targets.n_bins), section, HostDevice(memory=total - 1))
+
+
+def test_memory_that_cannot_be_had_after_all() -> None:
+    device = HostDevice(memory=10**9)
+    with (
+        pytest.raises(DeviceError, match=r"^a table needs 0\.5 GB on host shim, of which 1 GB are free; take less, or use --de"),
+        reserving(device, 5 * 10**8, "a table", "take less"),
+    ):
+        raise device.out_of_memory
 
 
 def test_the_dry_run_names_the_device() -> None:

@@ -76,14 +76,18 @@ def test_equals_numba(
     assert np.ptp(weights) > 0.1
 
 
-def test_tiles_and_a_matrix_too_large_for_shared_memory(one_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiles_and_a_matrix_too_large_for_shared_memory(
+    one_device: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """More inputs than the 64 of a tile; once in shared, once in global memory, more neurons than blocks."""
     monkeypatch.setitem(globals(), "N_ALL", 220)
     pair = Pair(one_device, 25, 2, 16, n_conditions=1)
     problems = pair.problems(5, 135, 70)
     pair.assert_same_solution(problems, 4)
+    caplog.set_level("INFO", "fitrec")
     monkeypatch.setattr(one_device, "shared_bytes", 48 * 1024)
     pair.assert_same_solution(problems, 4)
+    assert "a system of 135 inputs does not fit into the 48 kB of shared memory that a block has" in caplog.text
 
 
 def test_products_with_feed_forward_traces(device: Any) -> None:

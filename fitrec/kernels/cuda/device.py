@@ -4,7 +4,8 @@
 works on NumPy arrays, so that all code written against `Device` runs without a GPU.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Protocol
 
@@ -83,6 +84,19 @@ def require_memory(device: Device, needed: int, what: str, remedy: str) -> None:
     """Raise DeviceError, with the figures, if `needed` bytes are not left on the device."""
     if needed > device.free_bytes():
         raise memory_error(device, needed, what, remedy)
+
+
+@contextmanager
+def reserving(device: Device, needed: int, what: str, remedy: str) -> Iterator[None]:
+    """Where arrays of `needed` bytes are made: as `require_memory`, and the same if making one of them fails all the same.
+
+    The memory that is free may lie in pieces, or another process takes it.
+    """
+    require_memory(device, needed, what, remedy)
+    try:
+        yield
+    except device.out_of_memory as error:
+        raise memory_error(device, needed, what, remedy) from error
 
 
 def find_gpu(number: int) -> Any:

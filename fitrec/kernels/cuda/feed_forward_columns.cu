@@ -5,31 +5,19 @@
 // Columns of out (pool, width), from `column` on: cross (pool, ff) times the transpose of half (ff, ff).
 extern "C" __global__ void __launch_bounds__(PRODUCT_BLOCK, 2) columns_reduce(
     const float* cross, const double* half, float* out, int n_pool, int n_ff, int width, int column) {
-    __shared__ ProductChunks chunks;
-    const int across = (n_ff + PRODUCT_TILE - 1) / PRODUCT_TILE, tiles = (n_pool + PRODUCT_TILE - 1) / PRODUCT_TILE * across;
-    for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-        const int i = tile / across * PRODUCT_TILE, j = tile % across * PRODUCT_TILE;
-        multiply_tile<true>(
-            chunks, min(PRODUCT_TILE, n_pool - i), min(PRODUCT_TILE, n_ff - j), n_ff,
-            [&](int a, int k) { return (double)cross[(int64_t)(i + a) * n_ff + k]; },
-            [&](int b, int k) { return half[(int64_t)(j + b) * n_ff + k]; },
-            [&](int a, int b, double x) { out[(int64_t)(i + a) * width + column + j + b] = (float)x; });
-    }
+    multiply<true>(
+        n_pool, n_ff, n_ff, [&](int i, int k) { return (double)cross[(int64_t)i * n_ff + k]; },
+        [&](int j, int k) { return half[(int64_t)j * n_ff + k]; },
+        [&](int i, int j, double x) { out[(int64_t)i * width + column + j] = (float)x; });
 }
 
 // Columns of out (neuron, width), from `column` on: half_mean (ff, time) times target (time, neuron).
 extern "C" __global__ void __launch_bounds__(PRODUCT_BLOCK, 2) columns_moment(
     const double* target, const double* half_mean, float* out, int n_time, int n, int n_ff, int width, int column) {
-    __shared__ ProductChunks chunks;
-    const int across = (n + PRODUCT_TILE - 1) / PRODUCT_TILE, tiles = (n_ff + PRODUCT_TILE - 1) / PRODUCT_TILE * across;
-    for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-        const int i = tile / across * PRODUCT_TILE, j = tile % across * PRODUCT_TILE;
-        multiply_tile<false>(
-            chunks, min(PRODUCT_TILE, n_ff - i), min(PRODUCT_TILE, n - j), n_time,
-            [&](int a, int t) { return half_mean[(int64_t)(i + a) * n_time + t]; },
-            [&](int b, int t) { return target[(int64_t)t * n + j + b]; },
-            [&](int a, int b, double x) { out[(int64_t)(j + b) * width + column + i + a] = (float)x; });
-    }
+    multiply<false>(
+        n_ff, n, n_time, [&](int i, int t) { return half_mean[(int64_t)i * n_time + t]; },
+        [&](int j, int t) { return target[(int64_t)t * n + j]; },
+        [&](int i, int j, double x) { out[(int64_t)j * width + column + i] = (float)x; });
 }
 
 // Products of each neuron's plastic drive with the feed-forward traces, (neuron, ff), its inputs in their order.
@@ -48,15 +36,9 @@ extern "C" __global__ void columns_drive(
 // Feed-forward weights, (neuron, ff): matrix (ff, time + ff) times target (time, neuron) and, below it, the products of columns_drive.
 extern "C" __global__ void __launch_bounds__(PRODUCT_BLOCK, 2) columns_weights(
     const double* target, const double* drive, const double* matrix, float* out, int n_time, int n, int n_ff) {
-    __shared__ ProductChunks chunks;
-    const int across = (n + PRODUCT_TILE - 1) / PRODUCT_TILE, tiles = (n_ff + PRODUCT_TILE - 1) / PRODUCT_TILE * across;
     const int depth = n_time + n_ff;
-    for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-        const int i = tile / across * PRODUCT_TILE, j = tile % across * PRODUCT_TILE;
-        multiply_tile<false>(
-            chunks, min(PRODUCT_TILE, n_ff - i), min(PRODUCT_TILE, n - j), depth,
-            [&](int a, int k) { return matrix[(int64_t)(i + a) * depth + k]; },
-            [&](int b, int k) { return k < n_time ? target[(int64_t)k * n + j + b] : drive[(int64_t)(j + b) * n_ff + k - n_time]; },
-            [&](int a, int b, double x) { out[(int64_t)(j + b) * n_ff + i + a] = (float)x; });
-    }
+    multiply<false>(
+        n_ff, n, depth, [&](int i, int k) { return matrix[(int64_t)i * depth + k]; },
+        [&](int j, int k) { return k < n_time ? target[(int64_t)k * n + j] : drive[(int64_t)j * n_ff + k - n_time]; },
+        [&](int i, int j, double x) { out[(int64_t)j * n_ff + i] = (float)x; });
 }

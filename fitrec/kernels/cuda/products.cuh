@@ -58,3 +58,18 @@ __device__ __forceinline__ void multiply_tile(
             if (i < n_left && j < n_right) put(i, j, sums[m][o]);
         }
 }
+
+// All tiles of n_left x n_right, a block at a time: `multiply_tile` with indices that count from the whole matrix's beginning.
+template <bool RIGHT_ALONG_DEPTH, class Left, class Right, class Put>
+__device__ __forceinline__ void multiply(int n_left, int n_right, int depth, Left left, Right right, Put put) {
+    __shared__ ProductChunks chunks;
+    const int across = (n_right + PRODUCT_TILE - 1) / PRODUCT_TILE;
+    const int tiles = (n_left + PRODUCT_TILE - 1) / PRODUCT_TILE * across;
+    for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
+        const int i = tile / across * PRODUCT_TILE, j = tile % across * PRODUCT_TILE;
+        multiply_tile<RIGHT_ALONG_DEPTH>(
+            chunks, min(PRODUCT_TILE, n_left - i), min(PRODUCT_TILE, n_right - j), depth,
+            [&](int a, int k) { return left(i + a, k); }, [&](int b, int k) { return right(j + b, k); },
+            [&](int a, int b, double x) { put(i + a, j + b, x); });
+    }
+}

@@ -61,18 +61,12 @@ extern "C" __global__ void recurring_add(const double* partial, double* gram, in
 // The filter (sample, sample) applied to the mean of both measurements' deviations, and their means added; a tile per block and turn.
 extern "C" __global__ void __launch_bounds__(PRODUCT_BLOCK, 2) recurring_filter(
     const double* one, const double* other, const double* known, const double* filter, double* out, int n, int n_units) {
-    __shared__ ProductChunks chunks;
-    const int across = (n_units + PRODUCT_TILE - 1) / PRODUCT_TILE, tiles = (n + PRODUCT_TILE - 1) / PRODUCT_TILE * across;
     const double *mean_one = known, *mean_other = known + n_units;
-    for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-        const int i = tile / across * PRODUCT_TILE, j = tile % across * PRODUCT_TILE;
-        multiply_tile<false>(
-            chunks, min(PRODUCT_TILE, n - i), min(PRODUCT_TILE, n_units - j), n,
-            [&](int a, int s) { return filter[(int64_t)(i + a) * n + s]; },
-            [&](int b, int s) {
-                const int64_t at = (int64_t)s * n_units + j + b;
-                return 0.5 * ((one[at] - mean_one[j + b]) + (other[at] - mean_other[j + b]));
-            },
-            [&](int a, int b, double x) { out[(int64_t)(i + a) * n_units + j + b] = x + 0.5 * (mean_one[j + b] + mean_other[j + b]); });
-    }
+    multiply<false>(
+        n, n_units, n, [&](int i, int s) { return filter[(int64_t)i * n + s]; },
+        [&](int j, int s) {
+            const int64_t at = (int64_t)s * n_units + j;
+            return 0.5 * ((one[at] - mean_one[j]) + (other[at] - mean_other[j]));
+        },
+        [&](int i, int j, double x) { out[(int64_t)i * n_units + j] = x + 0.5 * (mean_one[j] + mean_other[j]); });
 }

@@ -1,6 +1,8 @@
 """Drives ``ridge.cu``: traces kept on the device, and the regressions of all neurons on them."""
 
+import logging
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,8 +10,10 @@ from numpy.typing import NDArray
 
 from fitrec.kernels.cpu.ridge import Regressions
 from fitrec.kernels.cuda.arguments import pack
-from fitrec.kernels.cuda.device import Device, memory_error, require_memory
+from fitrec.kernels.cuda.device import Device, reserving
 from fitrec.kernels.cuda.feed_forward_columns import DeviceColumns
+
+logger = logging.getLogger(__name__)
 
 BLOCK = 256
 COPIED_BYTES = 2**28  # at a time
@@ -72,9 +76,22 @@ def solver_scratch(device: Device, module: str, kernel: str, n_inputs: int, prob
     """Blocks for so many problems, bytes of shared memory that each has, and the kernel's last arguments: where it works."""
     floats = n_inputs * (n_inputs | 1) + 3 * n_inputs
     shared = 4 * floats if 4 * floats + _STATIC_SHARED <= device.shared_bytes else 0
+    if not shared:
+        _say_where(n_inputs, device.shared_bytes)
     grid = min(problems, device.resident_blocks(module, kernel, BLOCK, shared))
     scratch = device.xp.zeros(0 if shared else grid * floats, np.float32)
     return grid, shared, (scratch, np.int32(floats), np.int32(shared > 0))
+
+
+@cache
+def _say_where(n_inputs: int, shared_bytes: int) -> None:
+    """Say, once, that systems of so many inputs are solved in slower memory."""
+    logger.info(
+        "ridge: a system of %d inputs does not fit into the %.0f kB of shared memory that a block has, and is solved in global "
+        "memory, which is slower",
+        n_inputs,
+        shared_bytes / 1024,
+    )
 
 
 def kept_bytes(n_conditions: int, n_bins: int, n_pool: int, slots: int, bits: int) -> int:
@@ -100,17 +117,13 @@ class DeviceTraces:
     on_device = True
 
     def __init__(self, device: Device, n_conditions: int, n_bins: int, pool: NDArray[np.int32], slots: int, bits: int) -> None:
-        needed, xp = kept_bytes(n_conditions, n_bins, len(pool), slots, bits), device.xp
-        require_memory(device, needed, _WHAT, _REMEDY)
-        self._device, self._pool = device, device.asarray(pool.astype(np.int32))
+        self._device, xp = device, device.xp
         shape = (n_conditions, len(pool), slots + 1)  # one more, for means over trials
-        try:
+        with reserving(device, kept_bytes(n_conditions, n_bins, len(pool), slots, bits), _WHAT, _REMEDY):
+            self._pool, self._copies = device.asarray(pool.astype(np.int32)), HostCopies(device)
             self._kept = xp.empty((*shape, n_bins), np.uint16 if bits == 16 else np.float32)
             self._scale = xp.empty(shape, np.float32)
-        except device.out_of_memory as error:
-            raise memory_error(device, needed, _WHAT, _REMEDY) from error
-        self._energy = xp.zeros(len(pool))
-        self._copies = HostCopies(device)
+            self._energy = xp.zeros(len(pool))
 
     def keep(self, condition: int, slot: int, trace: Any, threads: int | None) -> NDArray[np.float64]:
         """Keep one trial's traces, (time, neuron) float32 on the device; returns the sum of each neuron's squares."""

@@ -1,5 +1,6 @@
 """Drives ``rls.cu``: recursive least squares of all learners on the device."""
 
+import logging
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,7 +8,9 @@ from numpy.typing import NDArray
 
 from fitrec.kernels.cpu.rls_state import RuleOptions, new_state, p_bytes, packed_size, padded
 from fitrec.kernels.cuda.arguments import pack
-from fitrec.kernels.cuda.device import Device, memory_error, require_memory
+from fitrec.kernels.cuda.device import Device, reserving
+
+logger = logging.getLogger(__name__)
 
 MAX_BLOCK = 256
 SHARED_BYTES = 64 * 1024  # per block, so that several fit on a multiprocessor; what does not fit stays in global memory
@@ -94,10 +97,8 @@ class Learners:
         n_neurons, n_inputs = weights.shape
         n_pools, width = len(pre), padded(n_inputs)
         one = new_state(p0, weights[:1], 1, storage=storage)  # all pools begin with the same P
-        needed = state_bytes(n_pools, n_neurons, n_inputs, rank, storage)
-        require_memory(device, needed, _WHAT, _REMEDY)
         xp, self._device, self._held = device.xp, device, 0
-        try:
+        with reserving(device, state_bytes(n_pools, n_neurons, n_inputs, rank, storage), _WHAT, _REMEDY):
             self.p = xp.empty((n_pools, *one.p.shape[1:]), one.p.dtype)
             self.scale = xp.empty((n_pools, one.scale.shape[1]), np.float32)
             self._q = xp.zeros((n_pools, width), np.float32)
@@ -105,8 +106,6 @@ class Learners:
             self._h = xp.zeros((n_pools, rank), np.float32)
             self.padded_weights = xp.zeros((n_neurons, width), np.float32)
             self._pre = device.asarray(pre)
-        except device.out_of_memory as error:
-            raise memory_error(device, needed, _WHAT, _REMEDY) from error
         self.p[:], self.scale[:] = device.asarray(one.p[0]), device.asarray(one.scale[0])
         self.set_weights(weights)
         self._bad = device.asarray(np.array([NONE_BAD], np.uint64))
@@ -114,6 +113,15 @@ class Learners:
         scratch, held = 4 * 4 * width, 4 * width * rank
         scratch_is_shared = scratch <= SHARED_BYTES
         g_is_shared = scratch * scratch_is_shared + held <= SHARED_BYTES
+        if not g_is_shared:
+            logger.info(
+                "rls: the %sheld-back updates of %d inputs (rank %d) do not fit into %.0f kB of shared memory and stay in global "
+                "memory, which is slower",
+                "" if scratch_is_shared else "traces and ",
+                n_inputs,
+                rank,
+                SHARED_BYTES / 1024,
+            )
         self._shared = scratch * scratch_is_shared + held * g_is_shared
         self._block = max(64, min(MAX_BLOCK, -(-width // 32) * 32))
         self._form = _FORMS[storage]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fitrec.kernels.cpu.rls_state import new_state, padded
 from fitrec.kernels.cuda.arguments import pack
-from fitrec.kernels.cuda.device import Device, require_memory
+from fitrec.kernels.cuda.device import Device, reserving
 from fitrec.kernels.cuda.rls import MAX_BLOCK, NONE_BAD, Signals, Sizes, State
 
 
@@ -34,13 +34,13 @@ class DenseLearners:
     ) -> None:
         n_neurons, n_inputs = weights.shape
         width, xp = padded(n_inputs), device.xp
-        require_memory(device, n_neurons * 4 * width * (n_inputs + 4), "dense rls", "take fewer inputs or neurons")
         one = new_state(p0, weights[:1], 1)
         self._device, self._fused, self._update = device, fused, 0
-        self.p = xp.empty((n_neurons, n_inputs, width), np.float32)
+        with reserving(device, n_neurons * 4 * width * (n_inputs + 4), "dense rls", "take fewer inputs or neurons"):
+            self.p = xp.empty((n_neurons, n_inputs, width), np.float32)
+            self.padded_weights = device.asarray(np.pad(weights, ((0, 0), (0, width - n_inputs))))
+            self.held, self._k = (xp.zeros((n_neurons, width), np.float32) for _ in range(2))
         self.p[:] = device.asarray(one.p[0])
-        self.padded_weights = device.asarray(np.pad(weights, ((0, 0), (0, width - n_inputs))))
-        self.held, self._k = (xp.zeros((n_neurons, width), np.float32) for _ in range(2))
         self._factor, self._pre, self._none = xp.zeros(n_neurons, np.float32), device.asarray(pre), xp.zeros(0, np.float32)
         self._bad = device.asarray(np.array([NONE_BAD], np.uint64))
         self._block = max(64, min(MAX_BLOCK, -(-width // 32) * 32))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from fitrec.kernels.cpu.ridge import Regressions
 from fitrec.kernels.cpu.simd import WIDTH
 from fitrec.kernels.cuda.arguments import pack
-from fitrec.kernels.cuda.device import Device, require_memory
+from fitrec.kernels.cuda.device import Device, reserving
 from fitrec.kernels.cuda.feed_forward_columns import DeviceColumns
 from fitrec.kernels.cuda.ridge import HostCopies, device_regressions, solver_scratch
 
@@ -51,13 +51,13 @@ class DeviceGram:
     def __init__(
         self, device: Device, n_conditions: int, n_bins: int, pool: NDArray[np.int32], n_ff: int, pool_size: int
     ) -> None:
-        require_memory(device, gram_bytes(n_conditions, n_bins, len(pool), n_ff), _WHAT, _REMEDY)
         self._device, self._n_ff, self._pool_size = device, n_ff, pool_size
-        self._pool, self._copies = device.asarray(pool.astype(np.int32)), HostCopies(device)
         stride, ff = (-(-n // WIDTH) * WIDTH for n in (len(pool), n_ff))
-        self._gram = device.xp.zeros((stride, stride), np.float32)
-        self._cross = device.xp.zeros((n_conditions, stride, ff), np.float32)
-        self._trace_sum = device.xp.zeros((n_conditions, n_bins, len(pool)))
+        with reserving(device, gram_bytes(n_conditions, n_bins, len(pool), n_ff), _WHAT, _REMEDY):
+            self._pool, self._copies = device.asarray(pool.astype(np.int32)), HostCopies(device)
+            self._gram = device.xp.zeros((stride, stride), np.float32)
+            self._cross = device.xp.zeros((n_conditions, stride, ff), np.float32)
+            self._trace_sum = device.xp.zeros((n_conditions, n_bins, len(pool)))
 
     def discount(self, factor: float) -> None:
         """See `learn.shared_gram.GramStore.discount`."""
