@@ -56,6 +56,7 @@ _OPERATIONS: dict[str, Any] = {
     "load": _load,
     "store": _store,
     "stream": _store,
+    "prefetch": lambda array, offset: None,
     "spread": lambda array, offset: np.full(WIDTH, array[offset]),
     "broadcast": lambda value: np.full(WIDTH, value),
     "take_fixed": _take_fixed,

@@ -13,9 +13,9 @@ from numba import njit
 
 from fitrec.kernels.cpu.math import fma
 from fitrec.kernels.cpu.model_loop import add_gradient, add_recurrent, copy, deliver_events
-from fitrec.kernels.cpu.model_state import STEPS_BACK, Parameters
+from fitrec.kernels.cpu.model_state import STEPS_BACK, TAPE_AHEAD, Parameters
 from fitrec.kernels.cpu.philox import MEMBRANE_NOISE, normal
-from fitrec.kernels.cpu.simd import broadcast, load, spread, store, stream, vfma, vmul
+from fitrec.kernels.cpu.simd import broadcast, load, prefetch, spread, store, stream, vfma, vmul
 from fitrec.kernels.cpu.simd_math import (
     take_fixed,
     vabs,
@@ -122,7 +122,8 @@ class _Printer:
         kept = {f"l{k}": f"adjoints, {k} * width + i" for k in rows}
         kept |= {f"y{k}": f"filters, {k} * width + i" for k in range(len(b.filtered))}
         kept |= {f"q{k}": f"sums, {k} * width + i" for k, _ in sums}
-        body = [f"a{k} = load(tape, (t * {b.kept} + {k}) * width + i)" for k in range(b.kept) if f"a{k}" in used]
+        tape = [(f"a{k}", f"tape, (t * {b.kept} + {k}) * width + i") for k in range(b.kept) if f"a{k}" in used]
+        body = [f"prefetch({at} + TAPE_AHEAD)" for _, at in tape] + [f"{a} = load({at})" for a, at in tape]
         body += map(_line, code.instructions)
         for port, register in enumerate(code.output("g")):
             if port in b.filtered:

@@ -99,7 +99,7 @@ class Replay:
         if BLOCKED in step.registers:
             blocked = self.code.emit("gt", self.code.constants.name(_HALF_REFRACTORY), code)
             self.known[step.registers[BLOCKED]] = blocked
-            spiking = self.code.emit("sub", spiking, blocked)
+            spiking = self.code.emit("select", blocked, zero, spiking)
             psi = self.code.emit("select", blocked, zero, psi)
         self.known |= {step.registers[SPIKING]: spiking, step.registers[PSI]: psi}
 

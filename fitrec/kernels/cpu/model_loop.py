@@ -71,7 +71,7 @@ def add_gradient(gradient, arriving, source, wiring, first, last):
     """Add what a step's arriving spikes are worth, for sources from `first` to `last`."""
     for s in range(source.shape[0]):
         i = source[s]
-        if s + 1 < source.shape[0]:
+        if s + 1 < source.shape[0] and first <= source[s + 1] < last:
             ask_for(wiring.plastic_target, gradient, wiring.plastic_indptr, source[s + 1])
         if first <= i < last:
             row = slice(wiring.plastic_indptr[i], wiring.plastic_indptr[i + 1])

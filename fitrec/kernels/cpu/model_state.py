@@ -16,6 +16,7 @@ Floats = NDArray[np.float32] | NDArray[np.float64]
 # weights rounded to 3e-14.
 FIXED_BITS = {np.dtype(np.float32): 32, np.dtype(np.float64): 44}
 STEPS_BACK = 8  # that a vector of neurons goes back at a time: more, and too many rows of the tape are read at once
+TAPE_AHEAD = 8 * WIDTH  # neurons whose rows of the tape are asked for before their turn
 CHUNK = 4 * STEPS_BACK  # steps between two meetings of threads on the way back
 
 

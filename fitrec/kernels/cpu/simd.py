@@ -209,6 +209,13 @@ def vsum2(typingctx: Any, low: Any, high: Any) -> Any:
     return low.dtype(low, low), codegen
 
 
+def _pointers(builder: Any, first: Any, index: Any) -> Any:
+    """Vector of the addresses first + index. llvmlite has no such type for an address, which so gets it afterwards."""
+    address = builder.gep(first, [ir.Constant(ir.IntType(64), 0)])
+    address.type, address.indices, address.operands = ir.VectorType(first.type, WIDTH), [index], [first, index]
+    return address
+
+
 @intrinsic
 def load_places(typingctx: Any, array: Any, places: Any, offset: Any) -> Any:
     """Elements of the flat array at sixteen places, int32, those of the flat array `places` from `offset`."""
@@ -221,9 +228,7 @@ def load_places(typingctx: Any, array: Any, places: Any, offset: Any) -> Any:
         chosen = builder.load(builder.bitcast(pointer, whole.as_pointer()), align=4)
         first = element_pointer(context, builder, signature.args[0], args[0], ir.Constant(i64, 0))
         element = first.type.pointee
-        wide = ir.VectorType(i64, WIDTH)
-        size = ir.Constant(wide, [ir.Constant(i64, _element_bytes(element))] * WIDTH)
-        address = builder.add(repeat(builder, builder.ptrtoint(first, i64)), builder.mul(builder.sext(chosen, wide), size))
+        index = builder.sext(chosen, ir.VectorType(i64, WIDTH))
         pointers, value = ir.VectorType(first.type, WIDTH), ir.VectorType(element, WIDTH)
         mask = ir.VectorType(ir.IntType(1), WIDTH)
         kind = ir.FunctionType(value, [pointers, ir.IntType(32), mask, value])
@@ -231,7 +236,7 @@ def load_places(typingctx: Any, array: Any, places: Any, offset: Any) -> Any:
         function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.gather.v{WIDTH}{suffix}.v{WIDTH}p0")
         every = ir.Constant(mask, [ir.Constant(ir.IntType(1), 1)] * WIDTH)
         alignment = ir.Constant(ir.IntType(32), _element_bytes(element))
-        return builder.call(function, [builder.inttoptr(address, pointers), alignment, every, ir.Constant(value, ir.Undefined)])
+        return builder.call(function, [_pointers(builder, first, index), alignment, every, ir.Constant(value, ir.Undefined)])
 
     return Vector(array.dtype)(array, places, types.intp), codegen
 
