@@ -113,11 +113,12 @@ class Learners:
         scratch, held = 4 * 4 * width, 4 * width * rank
         scratch_is_shared = scratch <= SHARED_BYTES
         g_is_shared = scratch * scratch_is_shared + held <= SHARED_BYTES
-        if not g_is_shared:
+        outside = ["traces"] * (not scratch_is_shared) + ["held-back updates"] * (not g_is_shared)
+        if outside:
             logger.info(
-                "rls: the %sheld-back updates of %d inputs (rank %d) do not fit into %.0f kB of shared memory and stay in global "
-                "memory, which is slower",
-                "" if scratch_is_shared else "traces and ",
+                "rls: the %s of %d inputs (rank %d) do not fit into %.0f kB of shared memory and stay in global memory, which is "
+                "slower",
+                " and ".join(outside),
                 n_inputs,
                 rank,
                 SHARED_BYTES / 1024,
