@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fitrec.kernels.cpu import model_loop, model_state, philox
+from fitrec.kernels.cpu import model_loop, model_state, noise
 from fitrec.kernels.cpu.simd import WIDTH
 from fitrec.neurons.compile import CompiledModel
 from fitrec.neurons.print_numba import numba_module
@@ -22,7 +22,7 @@ def as_python(compiled: CompiledModel) -> CompiledModel:
     names: dict[str, Any] = {**_OPERATIONS, "np": np, "njit": lambda **_: lambda function: function}
     for module in (model_loop, model_state):
         names |= {name: value for name, value in vars(module).items() if not name.startswith("_") and name not in names}
-    names |= {"MEMBRANE_NOISE": philox.MEMBRANE_NOISE, "normal": philox.normal}
+    names |= {"NOISE_GROUP": noise.GROUP, "fill_deviates": noise.fill_deviates}
     exec(compile(f"N_ROWS ={body}", f"<{compiled.model.name}>", "exec"), names)
     return replace(compiled, cpu=SimpleNamespace(**names))  # type: ignore[arg-type]
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.kernels.cpu import lif
-from fitrec.kernels.cpu.philox import MEMBRANE_NOISE, NORMAL_SCALE
+from fitrec.kernels.cpu.noise import DEVIATE_SCALE
+from fitrec.kernels.cpu.philox import MEMBRANE_NOISE
 
 SOURCE = Path(__file__).with_name("lif.c")
 FLAGS = ["-O3", "-march=native", "-ffp-contract=off", "-fno-trapping-math", "-shared", "-fPIC"]
@@ -67,7 +68,7 @@ class CompiledLoop:
             ctypes.byref(values),
             ctypes.c_uint32(int(constants.seed)),
             ctypes.c_uint32(MEMBRANE_NOISE),
-            ctypes.c_float(float(NORMAL_SCALE)),
+            ctypes.c_float(float(DEVIATE_SCALE)),
             *(_pointer(array) for array in (*wires, drive, *states, counts)),
         )
 

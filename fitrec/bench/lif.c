@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #define BLOCK 256
+#define LANES 128
 
 typedef struct {
     float decay_v, gain_x, gain_s, gain_p, threshold, reset, noise;
@@ -11,21 +12,27 @@ typedef struct {
     float decay_s, charge_s, decay_p, charge_p;
 } Constants;
 
-/* Philox4x32-10 (Salmon et al. 2011); a normal deviate is the scaled sum of the eight 16-bit words of one call. */
-static inline float normal(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint32_t k0, uint32_t k1, float scale) {
-    for (int round = 0; round < 10; round++) {
-        uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
-        uint32_t y0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0, y2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-        c1 = (uint32_t)p1;
-        c3 = (uint32_t)p0;
-        c0 = y0;
-        c2 = y2;
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
+static inline float deviate(uint32_t word, float scale) { return (float)(__builtin_popcount(word) - 16) * scale; }
+
+/* Membrane noise of the neurons GROUP * group and on: a deviate is the number of ones of a word of Philox4x32-10 (Salmon et al. 2011). */
+static void fill_deviates(float *restrict out, uint32_t group, uint32_t step, uint32_t seed, uint32_t stream, float scale) {
+    for (uint32_t lane = 0; lane < LANES; lane++) {
+        uint32_t c0 = group * LANES + lane, c1 = step, c2 = 0, c3 = 0, k0 = seed, k1 = stream;
+        for (int round = 0; round < 10; round++) {
+            uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
+            uint32_t y0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0, y2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+            c1 = (uint32_t)p1;
+            c3 = (uint32_t)p0;
+            c0 = y0;
+            c2 = y2;
+            k0 += 0x9E3779B9u;
+            k1 += 0xBB67AE85u;
+        }
+        out[lane] = deviate(c0, scale);
+        out[LANES + lane] = deviate(c1, scale);
+        out[2 * LANES + lane] = deviate(c2, scale);
+        out[3 * LANES + lane] = deviate(c3, scale);
     }
-    int32_t total = (c0 & 0xFFFF) + (c0 >> 16) + (c1 & 0xFFFF) + (c1 >> 16);
-    total += (c2 & 0xFFFF) + (c2 >> 16) + (c3 & 0xFFFF) + (c3 >> 16);
-    return (float)(total - 262140) * scale;
 }
 
 static int update(int n, const Constants k, const float *restrict x, float *restrict v, float *restrict u_static,
@@ -57,11 +64,15 @@ void advance(int n, int n_steps, const Constants *constants, uint32_t seed, uint
              const int64_t *run_fixed, const float *x, float *v, float *u_static, float *u_plastic, int64_t *in_static,
              int64_t *in_plastic, int32_t *refractory, int32_t *spikes, uint16_t *counts) {
     const Constants k = *constants;
+    float deviates[4 * LANES];
     for (int step = 0; step < n_steps; step++) {
         int count = 0;
         if (k.noise > 0)
-            for (int i = 0; i < n; i++)
-                v[i] = fmaf(k.noise, normal(i, step, 0, 0, seed, noise_stream, noise_scale), v[i]);
+            for (int start = 0; start < n; start += 4 * LANES) {
+                int size = n - start < 4 * LANES ? n - start : 4 * LANES;
+                fill_deviates(deviates, start / (4 * LANES), step, seed, noise_stream, noise_scale);
+                for (int i = 0; i < size; i++) v[start + i] = fmaf(k.noise, deviates[i], v[start + i]);
+            }
         for (int start = 0; start < n; start += BLOCK) {
             int size = n - start < BLOCK ? n - start : BLOCK;
             if (update(size, k, x + start, v + start, u_static + start, u_plastic + start, in_static + start,

@@ -14,7 +14,8 @@ from numba import njit
 from fitrec.kernels.cpu.math import fma
 from fitrec.kernels.cpu.model_loop import add_gradient, add_recurrent, copy, deliver_events
 from fitrec.kernels.cpu.model_state import STEPS_BACK, TAPE_AHEAD, Parameters
-from fitrec.kernels.cpu.philox import MEMBRANE_NOISE, normal
+from fitrec.kernels.cpu.noise import GROUP as NOISE_GROUP
+from fitrec.kernels.cpu.noise import fill_deviates
 from fitrec.kernels.cpu.simd import broadcast, load, prefetch, spread, store, stream, vfma, vmul
 from fitrec.kernels.cpu.simd_math import (
     take_fixed,

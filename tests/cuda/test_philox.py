@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fitrec.kernels.cpu import noise
 from fitrec.kernels.cpu import philox as cpu
 from fitrec.kernels.reference import philox as reference
 
@@ -28,3 +29,11 @@ def test_normal_equals_numba(device: Any) -> None:
     cpu.fill_normal(expected, *key)
     device.launch("philox", "fill_normal", 2, 128, (found, np.int32(n), *map(np.uint32, key)))
     np.testing.assert_array_equal(device.to_host(found), expected)
+
+
+def test_membrane_noise_equals_numba(device: Any) -> None:
+    expected, found = np.empty((3, noise.GROUP), np.float32), device.xp.zeros(3 * noise.GROUP, np.float32)
+    for group in range(3):
+        noise.fill_deviates(expected[group], group, 7, 8, 9, 10)
+    device.launch("philox", "fill_membrane_deviates", 2, 128, (found, np.int32(expected.size), *map(np.uint32, (7, 8, 9, 10))))
+    np.testing.assert_array_equal(device.to_host(found), expected.reshape(-1))

@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 
 from fitrec.kernels.cpu.math import fma
-from fitrec.kernels.cpu.philox import MEMBRANE_NOISE, normal
+from fitrec.kernels.cpu.noise import deviate
 
 
 @njit(nogil=True, cache=True)
@@ -35,7 +35,7 @@ def count_spikes(drives, current, noise, decay_v, gain_x, gain_s, threshold, res
     waiting = np.zeros(n, np.int32)
     spikes = np.zeros(n, np.int64)
     for step in range(current.shape[0]):
-        kick = noise * normal(replica, step, 0, 0, seed, MEMBRANE_NOISE) if noise > 0 else np.float32(0.0)
+        kick = noise * deviate(replica, step, 0, 0, seed) if noise > 0 else np.float32(0.0)
         input_now = gain_s * current[step]
         for i in range(n):
             ready = waiting[i] == 0

@@ -35,6 +35,7 @@ from fitrec.kernels.cpu.lif_step import (
     find_spikes,
     update,
 )
+from fitrec.kernels.cpu.noise import GROUP as NOISE_GROUP
 from fitrec.kernels.cpu.procedural import deliver_procedural
 from fitrec.kernels.cpu.team import meet, nanoseconds
 
@@ -159,6 +160,7 @@ def advance(constants, wiring, state, inputs, x, own, step, n_steps, trial, cond
     lowest, highest = wiring.bounds[part], wiring.bounds[part + 1]
     drive = x[lowest:highest].copy()
     words = np.empty((n_ff, 4), np.uint32)
+    deviates = np.empty(NOISE_GROUP, np.float32)
     trained = np.empty(wiring.trained.shape[0] if n_ff > 0 else 0, np.int64)  # the part's, as positions in wiring.trained
     n_trained = 0
     for m in range(trained.shape[0]):
@@ -188,7 +190,7 @@ def advance(constants, wiring, state, inputs, x, own, step, n_steps, trial, cond
             else:
                 first, last = min(highest, max(c.n_exc, lowest)), highest
             if m.noise > 0:
-                add_noise(state.v[first:last], m.noise, first, now, trial, condition, c.seed)
+                add_noise(state.v[first:last], m.noise, first, now, trial, condition, c.seed, deviates)
                 clock = _clock(team, part, 0, clock)
             for start in range(first, last, BLOCK):
                 end = min(start + BLOCK, last)

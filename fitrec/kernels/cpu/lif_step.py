@@ -5,7 +5,9 @@ from numba import njit
 
 from fitrec.kernels.cpu.lif_state import FIXED_ONE
 from fitrec.kernels.cpu.math import fma
-from fitrec.kernels.cpu.philox import FEED_FORWARD, MEMBRANE_NOISE, normal, philox
+from fitrec.kernels.cpu.noise import GROUP as NOISE_GROUP
+from fitrec.kernels.cpu.noise import fill_deviates
+from fitrec.kernels.cpu.philox import FEED_FORWARD, philox
 
 GROUP = 128  # neurons searched for spikes only if any of them fired
 
@@ -48,10 +50,21 @@ def add(x, y, out):
 
 
 @njit(nogil=True, cache=True)
-def add_noise(v, amplitude, first, step, trial, condition, seed):
-    """Add the step's noise to the voltages of neurons first, first + 1, ..."""
+def scaled_add(amplitude, deviates, v):
+    """Add amplitude * deviates to v."""
     for i in range(v.shape[0]):
-        v[i] = fma(amplitude, normal(first + i, step, trial, condition, seed, MEMBRANE_NOISE), v[i])
+        v[i] = fma(amplitude, deviates[i], v[i])
+
+
+@njit(nogil=True, cache=True)
+def add_noise(v, amplitude, first, step, trial, condition, seed, deviates):
+    """Add the step's noise to the voltages of neurons first, first + 1, ...; `deviates` (NOISE_GROUP,) is scratch."""
+    last = first + v.shape[0]
+    for group in range(first // NOISE_GROUP, (last + NOISE_GROUP - 1) // NOISE_GROUP):
+        fill_deviates(deviates, group, step, trial, condition, seed)
+        begin = group * NOISE_GROUP
+        low, high = max(first, begin), min(last, begin + NOISE_GROUP)
+        scaled_add(amplitude, deviates[low - begin : high - begin], v[low - first : high - first])
 
 
 @njit(nogil=True, cache=True)

@@ -40,6 +40,14 @@ def fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 @intrinsic
+def ones(typingctx: Any, word: Any) -> Any:
+    """Return the number of ones among the bits of an unsigned integer, in its type."""
+    if not (isinstance(word, types.Integer) and not word.signed):
+        return None
+    return word(word), lambda context, builder, signature, args: builder.ctpop(args[0])
+
+
+@intrinsic
 def exp(typingctx: Any, x: Any) -> Any:
     """Return the exponential of x, kept between about 1e-38 and 1e38 (float32) or 1e-307 and 1e307 (float64)."""
     if not isinstance(x, types.Float):

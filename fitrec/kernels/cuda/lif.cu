@@ -114,7 +114,7 @@ __device__ __forceinline__ bool update_neuron(
     }
     float v = s.v[at];
     const float noise = exc ? c.exc.noise : c.inh.noise;
-    if (noise > 0) v = fmaf(noise, normal(i, m.now, in.trials[b], in.condition, c.seed, STREAM_MEMBRANE_NOISE), v);
+    if (noise > 0) v = fmaf(noise, membrane_deviate(i, m.now, in.trials[b], in.condition, c.seed), v);
 
     const size_t buffer = ((size_t)(m.now & 1) * z.n_trials + b) * z.n + i;
     const int64_t in_static = s.in_static[buffer], in_plastic = s.in_plastic[buffer];

@@ -18,3 +18,9 @@ extern "C" __global__ void fill_normal(float* out, int n, uint32_t c1, uint32_t 
     for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x)
         out[i] = normal(i, c1, c2, c3, seed, stream);
 }
+
+// out[i]: deviate of neuron i's membrane noise.
+extern "C" __global__ void fill_membrane_deviates(float* out, int n, uint32_t step, uint32_t trial, uint32_t condition, uint32_t seed) {
+    for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x)
+        out[i] = membrane_deviate(i, step, trial, condition, seed);
+}

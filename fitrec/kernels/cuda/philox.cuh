@@ -29,3 +29,13 @@ __device__ __forceinline__ float normal(uint32_t c0, uint32_t c1, uint32_t c2, u
     const int total = sum_of_halves(x.x0) + sum_of_halves(x.x1) + sum_of_halves(x.x2) + sum_of_halves(x.x3);
     return (float)(total - NORMAL_MEAN) * NORMAL_SCALE;
 }
+
+// Deviate of neuron i's membrane noise, as kernels/cpu/noise.py says: ones among 32 random bits. Each thread makes the call that three other
+// neurons share: a thread per neuron needs no exchange, and arithmetic is not what a step waits for.
+__device__ __forceinline__ float membrane_deviate(uint32_t i, uint32_t step, uint32_t trial, uint32_t condition, uint32_t seed) {
+    const uint32_t place = i % (4 * NOISE_LANES), word = place / NOISE_LANES;
+    const uint32_t call = i / (4 * NOISE_LANES) * NOISE_LANES + place % NOISE_LANES;
+    const Words x = philox(call, step, trial, condition, seed, STREAM_MEMBRANE_NOISE);
+    const uint32_t bits = word < 2 ? (word == 0 ? x.x0 : x.x1) : (word == 2 ? x.x2 : x.x3);
+    return (float)(__popc(bits) - 16) * DEVIATE_SCALE;
+}

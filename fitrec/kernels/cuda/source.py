@@ -8,7 +8,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from fitrec.kernels.cpu import lif, philox, recurring, rls_state, wiring
+from fitrec.kernels.cpu import lif, noise, philox, recurring, rls_state, wiring
 from fitrec.kernels.cuda.series import series
 from fitrec.kernels.optimise import LINEAR_FROM, PART, Constraint, Optimizer
 
@@ -76,6 +76,8 @@ def _constants() -> str:
         "STREAM_STIMULUS": philox.STIMULUS,
         "STREAM_FEED_FORWARD": philox.FEED_FORWARD,
         "STREAM_PROCEDURAL_WIRING": wiring.PROCEDURAL_WIRING,
+        "NOISE_LANES": noise.LANES,
+        "DEVIATE_SCALE": f"{float(noise.DEVIATE_SCALE).hex()}f",
         "NORMAL_MEAN": philox.NORMAL_MEAN,
         "NORMAL_SCALE": f"{float(philox.NORMAL_SCALE).hex()}f",
         "CODE_ONE": rls_state.CODE_ONE,

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fitrec.kernels.reference.philox import normal, philox
+from fitrec.kernels.reference.philox import membrane_deviate, philox
 
-MEMBRANE_NOISE, FEED_FORWARD = 2, 4  # streams of the generator
+FEED_FORWARD = 4  # stream of the generator
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -109,8 +109,8 @@ def step(c: Constants, wiring: Wiring, s: State, drive: Array, own: float, noise
 
 
 def membrane_noise(n: int, now: int, trial: int, condition: int, seed: int) -> Array:
-    """Return the normal deviates of step `now`, the counter being (neuron, step, trial, condition)."""
-    return normal(np.arange(n), now, trial, condition, seed, MEMBRANE_NOISE)
+    """Return the normal deviates of step `now`."""
+    return membrane_deviate(np.arange(n), now, trial, condition, seed)
 
 
 def feed_forward_spikes(probability: Array, ff_step: int, trial: int, condition: int, seed: int) -> Mask:

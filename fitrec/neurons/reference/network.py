@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fitrec.kernels.reference.philox import normal
+from fitrec.kernels.reference.philox import membrane_deviate
 from fitrec.neurons.expression import Statement
 from fitrec.neurons.model import DT, SPIKE, Model
 from fitrec.neurons.reference.dual import Dual, dot_of, evaluate, value_of, where
-
-MEMBRANE_NOISE = 2  # stream of the generator
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -200,7 +198,7 @@ def simulate(
         now = run.before[-1] if given is None else replace(run.before[-1], states=given.on(run.before[-1].states, t))
         if model.noise is not None:
             amplitude = value_of(evaluate(model.noise.amplitude, _plain(net.values)))
-            deviate = normal(np.arange(net.n), t, trial, condition, net.seed, MEMBRANE_NOISE)
+            deviate = membrane_deviate(np.arange(net.n), t, trial, condition, net.seed)
             name = model.noise.state
             now = replace(now, states=now.states | {name: now.states[name] + amplitude * deviate})
         now = replace(now, filters=filtered(net, now.filters, deliver(emitted[t], inputs[t])))

@@ -42,7 +42,7 @@ __device__ __forceinline__ bool advance(
     own.arriving += ((size_t)(t & 1) * m.n_trials + b) * N_PORTS * m.width;
     const int row = min(t / in.current_every, in.current_rows - 1);
     const Real* current = in.current + (size_t)row * N_CURRENTS * m.width;
-    const Real deviate = m.noisy ? normal(i, in.first_step + t, in.trials[b], in.condition, in.seed, STREAM_MEMBRANE_NOISE) : 0.0f;
+    const Real deviate = m.noisy ? membrane_deviate(i, in.first_step + t, in.trials[b], in.condition, in.seed) : 0.0f;
     bool spikes;
     if (out.tape)
         spikes = recorded_step(c, m, own, current, deviate, i, out.tape + ((size_t)b * out.n_steps + t) * N_KEPT * m.width);

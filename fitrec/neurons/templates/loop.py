@@ -20,15 +20,18 @@ def simulate(parameters, wiring, state, drive, inputs, spikes, delay, first_step
 
     """
     width = parameters.width
+    deviates = np.empty(NOISE_GROUP, np.float32)
     count = spikes.indptr[delay]
     for t in range(n_steps):
         deliver_events(inputs.source[inputs.indptr[t] : inputs.indptr[t + 1]], wiring, parameters.one, state.buffers)
         deliver_events(spikes.source[spikes.indptr[t] : spikes.indptr[t + 1]], wiring, parameters.one, state.buffers)
         if parameters.noise.shape[0] > 0:
             begin = drive.noise_state * width
-            for i in range(n):
-                deviate = normal(i, first_step + t, drive.trial, drive.condition, drive.seed, MEMBRANE_NOISE)
-                state.states[begin + i] = fma(parameters.noise[i], parameters.noise.dtype.type(deviate), state.states[begin + i])
+            for group in range((n + NOISE_GROUP - 1) // NOISE_GROUP):
+                fill_deviates(deviates, group, first_step + t, drive.trial, drive.condition, drive.seed)
+                for i in range(group * NOISE_GROUP, min((group + 1) * NOISE_GROUP, n)):
+                    kick = parameters.noise.dtype.type(deviates[i - group * NOISE_GROUP])
+                    state.states[begin + i] = fma(parameters.noise[i], kick, state.states[begin + i])
         if count + n > spikes.source.shape[0]:
             return -1
         current = drive.current[min(t // drive.every, drive.current.shape[0] - 1)]

@@ -26,7 +26,7 @@ def test_known_answers(counter: tuple[int, ...], key: tuple[int, int], words: tu
 def test_streams_have_the_numbers_of_the_reference() -> None:
     from fitrec.kernels.reference import lif
 
-    assert (lif.MEMBRANE_NOISE, lif.FEED_FORWARD) == (fast.MEMBRANE_NOISE, fast.FEED_FORWARD)
+    assert (reference.MEMBRANE_NOISE, lif.FEED_FORWARD) == (fast.MEMBRANE_NOISE, fast.FEED_FORWARD)
     streams = (fast.INITIAL_VOLTAGE, fast.MEMBRANE_NOISE, fast.STIMULUS, fast.FEED_FORWARD, fast.FEED_FORWARD_RATE)
     assert len(set(streams)) == 5
 
