@@ -27,6 +27,7 @@ REGISTERS = {
     "drive_plastic": 40,
     "drive_forced": 40,
     "drive_not_finite": 40,
+    "fill_membrane_deviates": 40,
     "philox_words": 40,
     "fill_normal": 40,
     "learned_flat": 40,

@@ -55,7 +55,7 @@ def test_what_was_written_is_read_back(made: tuple[Path, Path, Recording]) -> No
 
 def test_bad_units_are_left_out_for_their_reasons(made: tuple[Path, Path, Recording]) -> None:
     nwb, truth, _ = made
-    chosen = select_units(read(nwb), min_rate_hz=0.5, min_presence=0.3, columns={"quality": ["good"]})
+    chosen = select_units(read(nwb), min_rate_hz=0.5, min_presence=0.1, columns={"quality": ["good"]})
     assert set(chosen.units["unit_id"]) <= set(store.load(truth, Truth).unit_id)
     assert set(chosen.excluded["reason"]) >= {"silent", "label"}
     assert chosen.excluded["reason"].value_counts()["label"] == 3
