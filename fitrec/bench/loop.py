@@ -133,9 +133,12 @@ def run(
     if neurons is not None:
         settings = presets.scaled(settings, neurons)
     sizes = presets.sizes(settings)
-    needed = sum((shared_parts(sizes, threads) | rls_parts(sizes, rank="auto", storage=p_storage)).values())
-    remedy = "give fewer --neurons" + (", or --p-storage packed or int16" if p_storage == "full" else "")
-    require_memory(needed, f"training loops of {settings.neurons} neurons", remedy)
+
+    def needed(storage: str) -> int:
+        return sum((shared_parts(sizes, threads) | rls_parts(sizes, rank="auto", storage=storage)).values())
+
+    others = {f"--p-storage {storage}": needed(storage) for storage in ("packed", "int16")}
+    require_memory(needed(p_storage), f"training loops of {settings.neurons} neurons", "give fewer --neurons", others)
     small = presets.scaled(settings, min(settings.neurons, WARM_UP_NEURONS))
     warm_up = TimedSimulator(presets.network(small, seed, threads, device), threads, device)
     _rule(settings, presets.problem(small, warm_up, threads), p_storage).loop(0)

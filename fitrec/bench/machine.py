@@ -4,6 +4,7 @@ Other work on the machine disturbs processor time least; of memory and caches it
 """
 
 import time
+from collections.abc import Mapping
 
 import numpy as np
 import psutil
@@ -13,11 +14,12 @@ from fitrec.kernels.cuda.device import Device
 from fitrec.threads import thread_map
 
 
-def require_memory(needed: float, what: str, remedy: str) -> None:
-    """Raise ConfigError if so many bytes are not free."""
+def require_memory(needed: float, what: str, remedy: str, options: Mapping[str, float] | None = None) -> None:
+    """Raise ConfigError if so many bytes are not free; `options` are others to name if the bytes that they need are."""
     free = psutil.virtual_memory().available
     if needed > free:
-        raise ConfigError(f"{what} need {needed / 1e9:.1f} GB of memory, but only {free / 1e9:.1f} GB are free; {remedy}")
+        advice = " or ".join([remedy, *(option for option, less in (options or {}).items() if less <= free)])
+        raise ConfigError(f"{what} need {needed / 1e9:.1f} GB of memory, but only {free / 1e9:.1f} GB are free; {advice}")
 
 
 def peak_flops(threads: int) -> float:

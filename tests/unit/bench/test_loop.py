@@ -3,8 +3,10 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from fitrec.bench import presets
@@ -42,4 +44,10 @@ def test_too_little_memory_is_refused(capsys: pytest.CaptureFixture[str]) -> Non
     assert bench("loop", "--preset", "million", "--neurons", "1000000000") == 2
     message = capsys.readouterr().err
     assert re.search(r"1000000000 neurons need [\d.]+ GB of memory, but only [\d.]+ GB are free", message)
-    assert "fewer --neurons, or --p-storage packed or int16" in message
+    assert message.endswith("give fewer --neurons.\n")
+
+
+def test_the_options_with_which_it_fits_are_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=48_000_000_000))
+    assert bench("loop", "--preset", "million") == 2
+    assert "only 48.0 GB are free; give fewer --neurons or --p-storage int16." in capsys.readouterr().err
