@@ -261,5 +261,5 @@ def require_finite(rule: Rule, network_neurons: NDArray[np.int32], loop: int) ->
         first, count = found
         raise TrainingError(
             f"the weights of neuron {network_neurons[first]} ({count} neurons in all) became infinite or NaN in loop "
-            f"{loop + 1}; raise the penalty, or resume from the last checkpoint with another rule"
+            f"{loop + 1}; begin again with a larger penalty (ridge, rls) or a smaller learning rate (gradient rules)"
         )
