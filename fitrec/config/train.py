@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fitrec.config.base import Section
 
@@ -130,10 +130,15 @@ class GradientConfig(Section):
         "trials; less, a quicker answer to what changed. 0: the last loop alone. (Not for e-prop-plus, nor with "
         "conditions_per_loop.)",
     )
-    loss: Literal["mse", "poisson"] = Field(
+    loss: Literal["mse", "poisson", "calcium"] = Field(
         "mse",
         description="Of the smoothed mean rate of an update's trials against the targets: 'mse': mean squared difference (Hz^2); "
-        "'poisson': negative log likelihood of the targets as counts.",
+        "'poisson': negative log likelihood of the targets as counts; 'calcium': mean squared difference of what a calcium "
+        "indicator would show of either.",
+    )
+    calcium_ms: float = Field(400.0, gt=0, description="loss: calcium: time constant of the indicator's decay.")
+    calcium_rise_ms: float = Field(
+        0.0, ge=0, description="loss: calcium: time constant of its rise, below calcium_ms. 0: none, as e-prop-plus needs it."
     )
     loss_of: Literal["units", "areas"] = Field(
         "units",
@@ -200,12 +205,23 @@ class GradientConfig(Section):
         description="pp-prop: time constant of its traces. 0: twice the longest time constant of neuron and synapse.",
     )
     readout_ms: float = Field(
-        20.0, gt=0, description="e-prop, e-prop-plus: time constant of the causal filter that stands for the smoothing."
+        20.0,
+        gt=0,
+        description="e-prop, e-prop-plus: time constant of the causal filter that stands for the smoothing (with loss: calcium "
+        "the indicator does).",
     )
     cutoff_ms: float = Field(
         100.0, gt=0, description="e-prop-plus: a synapse whose source has been silent for longer is left alone."
     )
     evaluate_every: int = Field(20, ge=1, description="Loops between validations with frozen weights.")
+
+    @model_validator(mode="after")
+    def _rises_before_it_decays(self) -> "GradientConfig":
+        if self.calcium_rise_ms >= self.calcium_ms:
+            raise ValueError(
+                f"calcium_rise_ms is {self.calcium_rise_ms:g}, but calcium_ms is {self.calcium_ms:g}; the rise has to be shorter"
+            )
+        return self
 
 
 LEAST_SQUARES = ("ridge", "rls")  # the other rules follow gradients

@@ -11,7 +11,7 @@ from fitrec.neurons.blocks import make_blocks
 from fitrec.neurons.model import Model
 from fitrec.simulate.device_network import shape_of
 from fitrec.simulate.network_model import network_model, observed_model
-from fitrec.stages.train_gradient import derived, windows_of
+from fitrec.stages.train_gradient import derived, seen_through, windows_of
 
 KINDS: dict[str, Kind] = {
     "local-adjoint": "local-adjoint",
@@ -84,7 +84,7 @@ def trial_of(
         window_steps=windows.steps,
         bin_steps=bin_steps,
         dt_ms=dt_ms,
-        own_targets=config.rule in ("e-prop", "e-prop-plus"),
+        own_targets=seen_through(config.rule, config.gradient) is not None,
         tapes=1 + (windows.overlap and windows.steps < window_steps),
         workers=windows.workers,
     )

@@ -14,6 +14,7 @@ from fitrec.learn.gradient.losses import FiringRate, Loss, MeanSquared, PoissonC
 from fitrec.learn.gradient.neuron_parameters import Trainable
 from fitrec.learn.gradient.online import OnlineFit
 from fitrec.learn.gradient.optimisers import Settings
+from fitrec.learn.gradient.rate_errors import Filter
 from fitrec.learn.gradient.rules import Bptt, LocalAdjoint, PpProp, Rule
 from fitrec.learn.gradient.rules import DRtrl as DRtrlRule
 from fitrec.learn.gradient.schedules import Schedule
@@ -91,7 +92,7 @@ def make_gradient_fit(problem: Problem, rule: str, config: GradientConfig) -> Fi
         frozen=tuple(config.frozen),
         windows=_windows(problem, rule, config, trials),
         averaging=config.averaging,
-        readout_ms=config.readout_ms if rule.startswith("e-prop") else None,
+        seen_through=seen_through(rule, config),
         evaluate_every=config.evaluate_every,
     )
     if online:
@@ -103,7 +104,7 @@ def _loss(
     config: GradientConfig, problem: Problem
 ) -> Callable[[NDArray[np.float64], NDArray[np.float64]], tuple[float, NDArray[np.float64]]]:
     bin_s = problem.bin_s
-    scale, of_each = (1.0, MeanSquared()) if config.loss == "mse" else (bin_s, PoissonCounts(bin_s=bin_s))
+    scale, of_each = (1.0, MeanSquared()) if config.loss != "poisson" else (bin_s, PoissonCounts(bin_s=bin_s))
     chosen: Loss = of_each if problem.regions is None else RegionMean(problem.regions, of_each)
 
     def loss(observed_hz: NDArray[np.float64], target_hz: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -164,10 +165,32 @@ def _optimiser(config: GradientConfig, updates: int) -> Settings:
 
 
 def derived(rule: str, config: GradientConfig) -> dict[str, Any]:
-    """Return what a rule needs of the neurons' model, as options of `ModelTrials`."""
-    online = rule == "e-prop-plus"
-    surrogate, observed_ms = _surrogate(config), config.readout_ms if online else None
+    """Return what a rule needs of the neurons' model, as options of `ModelTrials`.
+
+    Raises
+    ------
+    TrainingError
+        If neurons cannot observe what is asked for.
+
+    """
+    surrogate, seen, observed_ms = _surrogate(config), seen_through(rule, config), None
+    if online := rule == "e-prop-plus":
+        assert seen is not None
+        observed_ms = seen.decay_ms
+        if seen.rise_ms:
+            raise TrainingError(
+                f"train.gradient.calcium_rise_ms is {seen.rise_ms:g}, but neurons that learn by e-prop-plus observe calcium that "
+                "has no rise; set it to 0, or use another rule such as e-prop"
+            )
     return {"spike_signal": not online, "surrogate": surrogate, "observed_ms": observed_ms}
+
+
+def seen_through(rule: str, config: GradientConfig) -> Filter | None:
+    """Return the filter through which rates and targets are compared, if there is one."""
+    causal = rule.startswith("e-prop")
+    if config.loss == "calcium":
+        return Filter(decay_ms=config.calcium_ms, rise_ms=config.calcium_rise_ms, smoothed=not causal)
+    return Filter(decay_ms=config.readout_ms) if causal else None
 
 
 def _surrogate(config: GradientConfig) -> Surrogate | None:

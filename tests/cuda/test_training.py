@@ -69,7 +69,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "rls, 16 bits": {"rule": "rls", "rls": {"loops": 1, "p_storage": "int16", "static_current": "instantaneous"}},
     "local-adjoint": {
         "rule": "local-adjoint",
-        "gradient": {**ONE, "loops": 2, "window_ms": 40.0, "trainable": PARAMETERS, "rate_penalty": 0.01},
+        "gradient": {**ONE, "loops": 2, "window_ms": 40.0, "trainable": PARAMETERS, "rate_penalty": 0.01, "loss": "calcium"},
     },
     "pp-prop": {"rule": "pp-prop", "gradient": {**ONE, "dale": "exponential", "loss_of": "areas", "loss": "poisson"}},
     "e-prop": {

@@ -27,7 +27,7 @@ class DeviceRateErrors(RateErrors):
         sizes = (network.trained, network.n_neurons, width)
         self._kernels = RateKernels(device, *sizes, self._smoothing, self._transposed, problem.bin_s)
         self._no_pull = device.xp.zeros(network.n_neurons, np.float64)
-        own = options.readout_ms is not None
+        own = options.seen_through is not None
         self._goal_hz = device.asarray(self._target_hz) if own else problem.device_goal.rate_hz
 
     def per_trial(self, counts: Any) -> Any:

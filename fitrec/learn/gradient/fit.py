@@ -18,7 +18,7 @@ from fitrec.learn.gradient.losses import FiringRate
 from fitrec.learn.gradient.minibatch import drawn_conditions
 from fitrec.learn.gradient.neuron_parameters import Trainable
 from fitrec.learn.gradient.optimisers import Settings
-from fitrec.learn.gradient.rate_errors import FetchedRateErrors, RateErrors
+from fitrec.learn.gradient.rate_errors import FetchedRateErrors, Filter, RateErrors
 from fitrec.learn.gradient.rules import Rule
 from fitrec.learn.gradient.windows import Start, Windows, first_bad_step
 from fitrec.learn.rule import Arrays, LoopResult, Problem
@@ -65,8 +65,8 @@ class FitOptions:
         How trials are cut, and how many are gone through at a time.
     averaging : float
         Share of the loops before the last one in the mean rates that make the error, where every loop runs all conditions.
-    readout_ms : float or None
-        Time constant of a causal exponential filter that takes the place of the targets' smoothing in the error; None: none.
+    seen_through : Filter or None
+        A causal filter through which rates and targets are compared.
     evaluate_every : int
 
     """
@@ -87,7 +87,7 @@ class FitOptions:
     frozen: tuple[str, ...]
     windows: Windows
     averaging: float
-    readout_ms: float | None
+    seen_through: Filter | None
     evaluate_every: int
 
 

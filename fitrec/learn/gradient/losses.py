@@ -95,48 +95,6 @@ class PoissonCounts:
         return total / number, slope
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fluorescence:
-    """Mean squared difference between measured fluorescence and each neuron's calcium, scaled and shifted to fit best.
-
-    Scale and offset of a neuron are those of least squares over the whole observation, so they need no derivative of their own:
-    the loss is stationary in them.
-
-    Attributes
-    ----------
-    scale_min : float
-        The scale is at least this, in units of the fluorescence per unit of calcium. Above 0 it keeps a learning signal alive
-        in neurons whose calcium does not resemble the measurement yet, or that are silent.
-
-    """
-
-    scale_min: float = 0.0
-
-    def __call__(self, observed: Array, target: NDArray[Any], mask: Mask | None = None) -> tuple[float, Array]:
-        """Mean of (scale observed + offset - target)^2."""
-        seen, number = _seen(observed, target, mask)
-        weight = seen.astype(np.float64)
-        scale, offset = self.fit(observed, target, mask)
-        difference = weight * (scale * observed + offset - np.where(seen, target, 0))
-        return float(np.sum(difference**2)) / number, (2 / number * scale * difference).astype(observed.dtype)
-
-    def fit(
-        self, observed: Array, target: NDArray[Any], mask: Mask | None = None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the scale and the offset of each unit, (unit,) each."""
-        seen, _ = _seen(observed, target, mask)
-        weight = seen.astype(np.float64)
-        number = np.maximum(weight.sum(axis=0), 1)
-        x, y = weight * observed, np.where(seen, target, 0).astype(np.float64)
-        x_mean, y_mean = x.sum(axis=0) / number, y.sum(axis=0) / number
-        centred = weight * (observed - x_mean)
-        variance, covariance = np.sum(centred**2, axis=0), np.sum(centred * (y - y_mean), axis=0)
-        varies = variance > 1e-12 * np.maximum(np.sum(x**2, axis=0), np.finfo(np.float64).tiny)
-        scale = np.where(varies, covariance / np.where(varies, variance, 1), 0)
-        scale = np.maximum(scale, self.scale_min)
-        return scale, y_mean - scale * x_mean
-
-
 @dataclass(frozen=True, eq=False)
 class RegionMean:
     """Another loss, of mean activities of regions; of each region over those of its neurons whose targets were observed then.

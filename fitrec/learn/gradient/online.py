@@ -29,7 +29,7 @@ class OnlineFit:
     Parameters
     ----------
     trials : ModelTrials
-        Of neurons that observe their rate with ``options.readout_ms``.
+        Of neurons that observe their rate as ``options.seen_through`` says.
     cutoff_ms : float
         Synapses whose source has been silent for longer do not learn.
 
@@ -37,7 +37,6 @@ class OnlineFit:
 
     def __init__(self, problem: Problem, trials: ModelTrials, options: FitOptions, *, cutoff_ms: float) -> None:
         self._problem, self._options = problem, options
-        assert options.readout_ms is not None
         self.name, self.n_loops = options.name, options.loops
         network, device = problem.simulator.network, problem.simulator.device
         rule = EPropPlus(trials.model_network, problem.threads or 1, cutoff_steps=round(cutoff_ms / network.dt_ms))

@@ -22,7 +22,7 @@ class OnlineErrors:
 
     def __init__(self, problem: Problem, options: "FitOptions") -> None:
         self._problem, self._options = problem, options
-        _, self._target_hz = observation(problem, options.readout_ms)
+        _, self._target_hz = observation(problem, options.seen_through)
         numbers = np.maximum(np.isfinite(self._target_hz).sum(axis=2), 1)
         self._scale = (problem.bin_s if options.is_poisson else 2.0) / numbers
 

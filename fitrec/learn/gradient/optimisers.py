@@ -163,8 +163,8 @@ class Optimiser:
         element = int(broken[0])
         raise TrainingError(
             f"{what} of {parameter.name} is {gradient[element]} at element {element}, of neuron {parameter.owner(element)}, in "
-            f"iteration {self.iterations + 1} ({broken.size} of {gradient.size} elements); nothing was changed: begin again with a "
-            f"learning rate below {self.settings.learning_rate:g} or a smaller clip_norm"
+            f"iteration {self.iterations + 1} ({broken.size} of {gradient.size} elements); nothing was changed: begin again with "
+            f"a learning rate below {self.settings.learning_rate:g} or a smaller clip_norm"
         )
 
 

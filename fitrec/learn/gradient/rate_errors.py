@@ -1,6 +1,7 @@
 """What a gradient fit compares with its targets, rates of the loops so far, and the learning signals that come of it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ class RateErrors:
 
     def __init__(self, problem: Problem, options: "FitOptions") -> None:
         self._problem, self._options = problem, options
-        matrix, self._target_hz = observation(problem, options.readout_ms)
+        matrix, self._target_hz = observation(problem, options.seen_through)
         self._smoothing, self._transposed = banded(matrix), banded(np.ascontiguousarray(matrix.T))
         n_conditions, n_bins, _ = problem.rate_hz.shape
         per_loop = options.conditions_per_loop
@@ -173,13 +174,33 @@ class FetchedRateErrors(RateErrors):
         return super().condition_correlation(condition, self._device.to_host(counts))
 
 
-def observation(problem: Problem, readout_ms: float | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """A causal filter through which rates and targets are compared: a readout, or a calcium indicator.
+
+    Attributes
+    ----------
+    decay_ms, rise_ms : float
+        Time constants of the difference of two exponentials; without a rise of one.
+    smoothed : bool
+        Whether rates are smoothed first, as the targets were.
+
+    """
+
+    decay_ms: float
+    rise_ms: float = 0.0
+    smoothed: bool = False
+
+
+def observation(problem: Problem, seen_through: Filter | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return how rates are smoothed, (bin, bin), and the targets smoothed as well, (condition, time, trained)."""
     n_bins = problem.rate_hz.shape[1]
-    if readout_ms is None:  # column b is what a rate of 1 Hz in bin b looks like after smoothing
-        return np.ascontiguousarray(problem.smooth(np.eye(n_bins)[None])[0]), problem.rate_hz
-    matrix = causal_filter(n_bins, problem.bin_s * 1e3, readout_ms)
-    return matrix, np.ascontiguousarray(matrix @ problem.rate_hz)
+    # Column b is what a rate of 1 Hz in bin b looks like after smoothing.
+    smoothing = np.ascontiguousarray(problem.smooth(np.eye(n_bins)[None])[0])
+    if seen_through is None:
+        return smoothing, problem.rate_hz
+    matrix = causal_filter(n_bins, problem.bin_s * 1e3, seen_through.decay_ms, seen_through.rise_ms)
+    return matrix @ smoothing if seen_through.smoothed else matrix, np.ascontiguousarray(matrix @ problem.rate_hz)
 
 
 def banded(matrix: NDArray[np.float64]) -> Banded:
@@ -189,11 +210,16 @@ def banded(matrix: NDArray[np.float64]) -> Banded:
     return matrix, np.stack([first, last], axis=1).astype(np.int32)
 
 
-def causal_filter(n_bins: int, bin_ms: float, tau_ms: float) -> NDArray[np.float64]:
-    """Return the matrix (bin, bin) of an exponential filter that keeps the mean: each row sums to 1 where bins before exist."""
-    decay = np.exp(-bin_ms / tau_ms)
+def causal_filter(n_bins: int, bin_ms: float, tau_ms: float, rise_ms: float = 0.0) -> NDArray[np.float64]:
+    """Return the matrix (bin, bin) of an exponential filter that keeps the mean: each row sums to 1 where bins before exist.
+
+    With a rise it is the difference of two exponentials, at the bins' ends.
+    """
     lag = np.arange(n_bins)[:, None] - np.arange(n_bins)
-    weights = np.where(lag >= 0, decay ** np.maximum(lag, 0), 0.0)
+    passed = np.maximum(lag, 0) + (rise_ms > 0)
+    weights = np.where(lag >= 0, np.exp(-bin_ms / tau_ms) ** passed, 0.0)
+    if rise_ms:
+        weights -= np.where(lag >= 0, np.exp(-bin_ms / rise_ms) ** passed, 0.0)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 

@@ -14,10 +14,14 @@ from fitrec.learn.gradient.fit import GradientFit
 from fitrec.learn.gradient.rate_errors import RateErrors, causal_filter
 from fitrec.learn.gradient.windows import first_bad_step
 from fitrec.learn.psth_fit import mean_correlation, validate
+from fitrec.neurons.load import library_model
+from fitrec.neurons.observation import observe_calcium
 from fitrec.stages.train import make_training
 from tests.tiny_fit import AREAS, tiny_network, tiny_targets, tiny_training
 from tests.tiny_training import GRADIENT, run_training, save_inputs
+from tests.unit.neurons.test_observation import observed
 
+CALCIUM = {"loss": "calcium", "calcium_ms": 60.0, "calcium_rise_ms": 20.0}
 GRADIENT_NAMES = ("local-adjoint", "pp-prop", "d-rtrl", "e-prop", "e-prop-plus")
 
 
@@ -39,9 +43,15 @@ def test_every_rule_trains(tmp_path: Path, rule: str) -> None:
     assert (weights.feed_forward != 0).mean() > 0.9
 
 
-@pytest.mark.parametrize("rule", ["local-adjoint", "pp-prop", "e-prop"])
-def test_rules_learn(rule: str) -> None:
-    fit = start(rule, loops=25, trials=8, surrogate={"height": 1.0, "width": 1.0})
+@pytest.mark.parametrize(
+    ("rule", "loss"),
+    [
+        *(("local-adjoint", {}), ("pp-prop", {}), ("e-prop", {})),
+        ("local-adjoint", CALCIUM),
+    ],
+)
+def test_rules_learn(rule: str, loss: dict[str, Any]) -> None:
+    fit = start(rule, loops=25, trials=8, surrogate={"height": 1.0, "width": 1.0}, **loss)
     results = [fit.loop(index).correlation for index in range(fit.n_loops)]
     assert np.mean(results[-3:]) > np.mean(results[:3]) + 0.15
 
@@ -129,7 +139,7 @@ def test_nothing_left_to_learn_is_refused() -> None:
         start(frozen=["exc", "inh", "feed_forward"])
 
 
-@pytest.mark.parametrize("changes", [{}, {"loss": "poisson"}, {"rate_penalty": 0.1}, {"loss_of": "areas"}])
+@pytest.mark.parametrize("changes", [{}, {"loss": "poisson"}, {"rate_penalty": 0.1}, {"loss_of": "areas"}, CALCIUM])
 def test_the_signal_is_the_derivative_of_the_loss_by_the_spikes(changes: dict[str, Any]) -> None:
     """A spike more in a bin of one trial changes the loss by the signal there, to first order."""
     fit: GradientFit = start(trials=50, **changes)
@@ -138,12 +148,15 @@ def test_the_signal_is_the_derivative_of_the_loss_by_the_spikes(changes: dict[st
     counts = rng.poisson(3.0, (problem.rate_hz.shape[1], network.n_neurons)).astype(np.float64)  # of 50 trials
 
     def loss(c: Any) -> float:
-        value = o.loss(smoothing @ c[:, network.trained] / o.trials / problem.bin_s, problem.rate_hz[0])[0]
+        value = o.loss(smoothing @ c[:, network.trained] / o.trials / problem.bin_s, goal)[0]
         if o.regularisation is not None:
             value += o.regularisation(c.sum(axis=0), len(c) * problem.bin_s * o.trials)[0]
         return value
 
-    smoothing = problem.smooth(np.eye(len(counts))[None])[0]
+    smoothing, goal = problem.smooth(np.eye(len(counts))[None])[0], problem.rate_hz[0]
+    if changes is CALCIUM:
+        indicator = causal_filter(len(counts), 20.0, 60.0, 20.0)
+        smoothing, goal = indicator @ smoothing, indicator @ goal
     change, h = rng.normal(size=counts.shape), 1e-4
     difference = (loss(counts + h * change) - loss(counts - h * change)) / (2 * h)
     mean = fit._errors.per_trial(counts.astype(np.int64))
@@ -211,6 +224,25 @@ def test_the_causal_filter_sees_no_later_bin_and_keeps_the_mean() -> None:
     assert np.triu(matrix, 1).max() == 0
     np.testing.assert_allclose(matrix.sum(axis=1), 1.0)
     np.testing.assert_allclose(matrix[20, 19] / matrix[20, 20], np.exp(-20 / 50))
+
+
+def test_calcium_with_a_rise_is_that_of_a_neuron_that_observes_it() -> None:
+    matrix = causal_filter(30, 20.0, 90.0, 35.0)
+    assert np.triu(matrix, 1).max() == 0
+    np.testing.assert_allclose(matrix.sum(axis=1), 1.0)
+    calcium = observed(observe_calcium(library_model("lif"), 90.0, 35.0), "calcium", [1.0] + 29 * [0.0], 20.0)
+    np.testing.assert_allclose(matrix[-1, ::-1], calcium / calcium.sum())
+
+
+def test_e_prop_plus_sees_calcium_through_its_readout() -> None:
+    calcium, rate = (
+        start("e-prop-plus", loops=1, **seen) for seen in ({"loss": "calcium", "calcium_ms": 50.0}, {"readout_ms": 50.0})
+    )
+    for fit in (calcium, rate):
+        fit.loop(0)
+    np.testing.assert_array_equal(calcium.weights.plastic, rate.weights.plastic)
+    with pytest.raises(TrainingError, match=r"calcium_rise_ms is 20, but neurons that learn by e-prop-plus .*; set it to 0, or"):
+        start("e-prop-plus", loss="calcium", calcium_rise_ms=20.0)
 
 
 def test_memory_that_holds_no_bin_is_refused_and_the_longest_window_is_told() -> None:

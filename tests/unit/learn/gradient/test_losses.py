@@ -12,7 +12,6 @@ from fitrec.errors import TargetsError
 from fitrec.learn.gradient.losses import (
     CrossEntropy,
     FiringRate,
-    Fluorescence,
     Loss,
     MeanSquared,
     PoissonCounts,
@@ -45,8 +44,6 @@ def differences(function: Callable[[Any], float], at: Any, step: float = 1e-5) -
 CASES = {
     "squared": (MeanSquared(), SMOOTH),
     "poisson": (PoissonCounts(bin_s=0.1, floor_hz=0.3), SPIKING),
-    "fluorescence": (Fluorescence(), SMOOTH),
-    "fluorescence, scale at its bound": (Fluorescence(scale_min=0.6), SMOOTH),
     "cross-entropy": (CrossEntropy(), CLASSES),
     "regions": (RegionMean(REGIONS, MeanSquared()), SMOOTH),
     "counts of regions": (RegionMean(REGIONS, PoissonCounts(bin_s=0.1)), SPIKING),
@@ -70,7 +67,7 @@ def test_derivatives(name: str, masked: str) -> None:
     assert loss(OBSERVED.astype(np.float32), target, mask)[1].dtype == np.float32
 
 
-@pytest.mark.parametrize("loss", [MeanSquared(), PoissonCounts(bin_s=0.1), Fluorescence(), RegionMean(REGIONS, MeanSquared())])
+@pytest.mark.parametrize("loss", [MeanSquared(), PoissonCounts(bin_s=0.1), RegionMean(REGIONS, MeanSquared())])
 def test_what_was_not_observed_does_not_matter(loss: Loss) -> None:
     mask = np.random.default_rng(10).random((T, N)) < 0.6
     with_gaps = np.where(mask, SPIKING, np.nan)
@@ -88,8 +85,6 @@ def test_values() -> None:
     assert found == pytest.approx(-(stats.poisson.logpmf(SPIKING, 0.1 * (OBSERVED + 0.3)) + gammaln(SPIKING + 1)).mean())
     found = CrossEntropy()(1e4 * np.eye(2), np.eye(2)[::-1])[0]
     assert found == 1e4
-    residuals = [np.polyfit(OBSERVED[:, j], SMOOTH[:, j], 1, full=True)[1][0] for j in range(N)]
-    assert Fluorescence(scale_min=-np.inf)(OBSERVED, SMOOTH)[0] == pytest.approx(sum(residuals) / (T * N))
 
 
 @pytest.mark.parametrize("size", [1, 31, 32, 33, 1000])
@@ -114,18 +109,6 @@ def test_regions() -> None:
     some = np.array([True, False, True, True, False])
     value = RegionMean(REGIONS, MeanSquared())(OBSERVED, SMOOTH, some)[0]
     assert value == pytest.approx(np.mean((means - wanted)[:, 1] ** 2))  # nothing of region a was seen
-
-
-def test_scale_and_offset_of_fluorescence_are_free() -> None:
-    value, signal = Fluorescence()(OBSERVED, 3 * OBSERVED - 7)
-    assert value < 1e-20
-    assert np.abs(signal).max() < 1e-10
-    scale, offset = Fluorescence().fit(OBSERVED, 3 * OBSERVED - 7)
-    np.testing.assert_allclose(scale, 3)
-    np.testing.assert_allclose(offset, -7)
-    silent = np.zeros((T, N))
-    assert not Fluorescence()(silent, SMOOTH)[1].any()
-    assert Fluorescence(scale_min=0.5)(silent, SMOOTH)[1].any()
 
 
 def test_firing_rates() -> None:
