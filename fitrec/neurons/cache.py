@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from fitrec.kernels.cpu import math, model_loop, model_state, philox, simd, simd_math, team
+from fitrec.kernels.cpu.sources import digest
 
 
 def cache_folder() -> Path:
@@ -31,19 +31,12 @@ def _temporary() -> Path:
     return Path(tempfile.mkdtemp(prefix="fitrec-models-"))
 
 
-@cache
-def _helpers() -> bytes:
-    """Digest of the code that numba builds into the generated functions: when it changes, so must the module's name."""
-    digest = hashlib.sha256()
-    for module in (math, model_loop, model_state, philox, simd, simd_math, team):
-        assert module.__file__ is not None
-        digest.update(Path(module.__file__).read_bytes())
-    return digest.digest()
-
-
 def load_module(text: str) -> ModuleType:
-    """Import a generated module from its file, which is written if it is not there yet."""
-    name = "fitrec_model_" + hashlib.sha256(_helpers() + text.encode()).hexdigest()[:24]
+    """Import a generated module from its file, which is written if it is not there yet.
+
+    Its name changes with the kernels too, because numba builds them into it.
+    """
+    name = "fitrec_model_" + hashlib.sha256(digest().encode() + text.encode()).hexdigest()[:24]
     if name in sys.modules:
         return sys.modules[name]
     path = cache_folder() / f"{name}.py"
