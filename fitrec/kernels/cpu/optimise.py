@@ -159,22 +159,30 @@ def total(parts):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def shorten_along(gradient, rates, share):
+def shorten_along(gradient, rates, share, begin, end):
     """Multiply by `share` the part of each row of the gradient, (row, input) float32, that lies along its rates (float64).
 
     Parameters
     ----------
     rates : (row, input), or (1, input) for all rows
     share : float
+    begin, end : int
+        Only these inputs.
 
     """
+    products, powers = np.empty(LANES), np.empty(LANES)
     for row in range(gradient.shape[0]):
-        g, r = gradient[row], rates[row if rates.shape[0] > 1 else 0]
-        products, powers = np.zeros(LANES), np.zeros(LANES)
-        for first in range(0, g.shape[0], LANES):
-            for k in range(min(LANES, g.shape[0] - first)):
+        g, r = gradient[row, begin:end], rates[row if rates.shape[0] > 1 else 0, begin:end]
+        products[:] = 0
+        powers[:] = 0
+        whole = g.shape[0] // LANES * LANES
+        for first in range(0, whole, LANES):
+            for k in range(LANES):
                 products[k] += np.float64(g[first + k]) * r[first + k]
                 powers[k] += r[first + k] * r[first + k]
+        for k in range(g.shape[0] - whole):
+            products[k] += np.float64(g[whole + k]) * r[whole + k]
+            powers[k] += r[whole + k] * r[whole + k]
         along = sum_of_lanes(products) / max(sum_of_lanes(powers), _TINY)
         for i in range(g.shape[0]):
             g[i] = np.float32(np.float64(g[i]) - (1 - share) * along * r[i])

@@ -1,5 +1,7 @@
 """Gradients of weights without most of what all inputs of a neuron have in common."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,13 +40,13 @@ class CommonMode:
         ff_hz = network.ff_rate_hz.mean(axis=1, dtype=np.float64)[:, None, :]
         self.ff_hz = ff_hz.mean(axis=0, keepdims=True) if network.shared_feed_forward else ff_hz
 
-    def __call__(self, plastic: Gradients, feed_forward: Gradients) -> tuple[Gradients, Gradients]:
-        """Change gradients by plastic (trained, input) and by feed-forward weights (condition, trained, ff)."""
+    def __call__(self, plastic: NDArray[Any], feed_forward: NDArray[Any]) -> tuple[Gradients, Gradients]:
+        """Round gradients by plastic (trained, input) and by feed-forward weights (condition, trained, ff), and change them."""
+        plastic, feed_forward = plastic.astype(np.float32), feed_forward.astype(np.float32)
         if self.share == 1:
             return plastic, feed_forward
-        plastic, feed_forward = plastic.copy(), feed_forward.copy()
-        for part in (slice(self._n_exc), slice(self._n_exc, None)):
-            shorten_along(plastic[:, part], self._pre_hz[:, part], self.share)
+        for begin, end in ((0, self._n_exc), (self._n_exc, plastic.shape[1])):
+            shorten_along(plastic, self._pre_hz, self.share, begin, end)
         for of_condition, rates in zip(feed_forward, self.ff_hz, strict=True):
-            shorten_along(of_condition, rates, self.share)
+            shorten_along(of_condition, rates, self.share, 0, of_condition.shape[1])
         return plastic, feed_forward

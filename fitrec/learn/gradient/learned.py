@@ -108,11 +108,11 @@ class LearnedWeights:
 
     def _gradients(self) -> dict[str, Any]:
         """Gradients by weights and parameters, for the optimiser."""
-        plastic, feed_forward = self._common_mode(self._by_plastic.astype(np.float32), self._by_ff.astype(np.float32))
+        plastic, feed_forward = self._common_mode(self._by_plastic, self._by_ff)
         return {
             EXC: plastic[:, : self._n_exc].flatten(),
             INH: plastic[:, self._n_exc :].flatten(),
-            FF: feed_forward.flatten(),
+            FF: feed_forward.reshape(-1),
             **self._neurons.gradients(self._by_parameter.astype(np.float32)),
         }
 
