@@ -24,7 +24,7 @@ _CALLS = {
 }
 _COMPARISONS = {"ge": ">=", "gt": ">"}
 _TEMPLATES = "fitrec.neurons.templates"
-_LOOPS = ("loop.cu", "gradient.cu", "eligibility.cu")
+_LOOPS = ("loop.cu", "gradient.cu", "back.cu", "traces.cu", "eligibility.cu")
 _FUNCTION = "__device__ __forceinline__"
 
 

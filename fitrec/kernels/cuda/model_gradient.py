@@ -1,4 +1,4 @@
-"""Gradients from trials of compiled neuron models: drives ``neurons/templates/gradient.cu``."""
+"""Gradients from trials of compiled neuron models: drives ``back.cu`` and ``traces.cu`` of neurons/templates."""
 
 from typing import Any, NamedTuple
 

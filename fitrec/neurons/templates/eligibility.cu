@@ -1,5 +1,5 @@
 // Eligibility vectors of synapses that are touched only now and then: behind the text of gradient.cu, twin of `map_stretch` in loop.py
-// and of kernels/cpu/eligibility.py, which say what is computed; here is how the work is laid out.
+// and of kernels/cpu/eligibility*.py, which say what is computed; here is how the work is laid out.
 //
 // Maps are a thread's work each: one neuron, one slot, one column. Sources are a warp's.
 

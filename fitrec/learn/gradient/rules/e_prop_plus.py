@@ -7,17 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.kernels.cpu.aligned import aligned_empty, aligned_zeros
-from fitrec.kernels.cpu.eligibility import (
-    NEVER,
-    SLOTS,
-    STRETCH,
-    Maps,
-    Traces,
-    extend_maps,
-    touch_sources,
-    weigh_maps,
-    weigh_sources,
-)
+from fitrec.kernels.cpu.eligibility import NEVER, SLOTS, STRETCH, Maps, Traces, extend_maps, weigh_maps
+from fitrec.kernels.cpu.eligibility_sources import touch_sources, weigh_sources
 from fitrec.kernels.cpu.model_loop import arrivals_by_source
 from fitrec.kernels.cpu.model_state import BackSignals
 from fitrec.kernels.cpu.simd import WIDTH
