@@ -19,8 +19,8 @@ from fitrec.neurons.source import suggestion
 from fitrec.simulate.inputs import condition_inputs
 from fitrec.simulate.model_network import ModelNetwork, Recording, Trial
 from fitrec.simulate.network_model import port_numbers, trials_model
+from fitrec.simulate.network_synapses import plastic_synapses, static_synapses
 from fitrec.simulate.record import TrialRecord
-from fitrec.simulate.synapses import Synapses, make_synapses
 
 F = np.float32
 
@@ -74,15 +74,15 @@ class ModelTrials:
             model, per_neuron=(*changed, *per_neuron), trainable=trainable, spike_signal=spike_signal
         )
         self._changed, self._names = changed, {p.name for p in model.parameters}
-        self._ports = port_numbers(network, model)
+        ports = port_numbers(network, model)
         self._n_ff = network.n_feed_forward
         self.model_network = ModelNetwork(
             self.compiled,
             n=network.n_neurons,
             n_inputs=self._n_ff,
             dt_ms=network.dt_ms,
-            plastic=self._plastic(),
-            static=self._static(),
+            plastic=plastic_synapses(network, ports),
+            static=static_synapses(network, ports),
             changed=changed,
             seed=network.seed,
         )
@@ -278,24 +278,6 @@ class ModelTrials:
         philox.fill_normal(deviates, trial, condition, 0, net.seed, philox.INITIAL_VOLTAGE)
         start = next(s.initial for s in self.compiled.model.states if s.name == name)
         return {name: deviates * F(net.model["scatter"]) + F(start)}
-
-    def _static(self) -> Synapses:
-        net = self.network
-        source: NDArray[np.int64] = np.repeat(np.arange(net.n_neurons), np.diff(net.static_indptr))
-        port = np.where(source < net.n_exc, self._ports["static_exc"], self._ports["static_inh"])
-        return make_synapses(net.n_neurons, self._n_ff, source, net.static_indices, net.static_weight, port)
-
-    def _plastic(self) -> Synapses:
-        net = self.network
-        n_trained, n_inputs = net.plastic_pre.shape
-        source = np.concatenate(
-            (net.plastic_pre.reshape(-1).astype(np.int64), np.tile(net.n_neurons + np.arange(self._n_ff), n_trained))
-        )
-        neuron = np.concatenate((np.repeat(net.trained, n_inputs), np.repeat(net.trained, self._n_ff)))
-        inhibitory = (source >= net.n_exc) & (source < net.n_neurons)
-        port = np.where(inhibitory, self._ports["plastic_inh"], self._ports["plastic_exc"])
-        weight = np.concatenate((net.plastic_weight.reshape(-1), np.zeros(n_trained * self._n_ff, F)))
-        return make_synapses(net.n_neurons, self._n_ff, source, neuron, weight, port)
 
 
 def spike_list(run: Trial) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
