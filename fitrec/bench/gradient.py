@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fitrec.bench.anchors import raster_of, readout, sparse
 from fitrec.errors import ConfigError
-from fitrec.kernels.cpu.model_state import Events, padded
+from fitrec.kernels.cpu.model_state import Events
 from fitrec.learn.gradient.constraints import Limits, Parameter
 from fitrec.learn.gradient.losses import MeanSquared
 from fitrec.learn.gradient.optimisers import Optimiser, Settings
@@ -28,6 +28,38 @@ REPEATS = 9
 _SMALL = 1e-6  # weights relative to the drive: too small to matter, so that the rate is the drive's
 UNMOVED = 1e-15  # a learning rate too small to move a weight, but not so small that changes become denormal, which is slow
 PRESETS = ("dense-1000", "sparse-10000")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is to be timed.
+
+    Attributes
+    ----------
+    neurons, synapses : int
+        All synapses are recurrent and plastic, as many from each neuron.
+    rate_hz : float
+        Mean rate of the neurons, reached by a constant current of another size for each.
+    steps : int
+        Of 1 ms, from one update to the next.
+    every : int
+        Steps between learning signals: the difference of each neuron's filtered rate from a target. With ``e-prop`` it is
+        the error of a leaky readout, in every step. With ``e-prop-plus`` an update follows each of them, so `steps` are a
+        multiple of it.
+    preset : str, optional
+        Instead of all that one of the networks of pp_prop.md 5: ``dense-1000`` (5.1), ``sparse-10000`` (5.2).
+
+    """
+
+    neurons: int
+    synapses: int
+    rate_hz: float
+    steps: int
+    rule: str
+    model: str
+    every: int = 10
+    preset: str | None = None
+    seed: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,35 +84,8 @@ class Setup:
     learn: Callable[[Trial], Signals]
 
 
-def run(
-    *,
-    neurons: int,
-    synapses: int,
-    rate_hz: float,
-    steps: int,
-    rule: str,
-    model: str,
-    threads: int,
-    every: int = 10,
-    preset: str | None = None,
-    seed: int = 1,
-) -> dict[str, Any]:
+def run(asked: Asked, threads: int) -> dict[str, Any]:
     """Time simulation, gradient and update of a network.
-
-    Parameters
-    ----------
-    neurons, synapses : int
-        All synapses are recurrent and plastic, as many from each neuron.
-    rate_hz : float
-        Mean rate of the neurons, reached by a constant current of another size for each.
-    steps : int
-        Of 1 ms, from one update to the next.
-    every : int
-        Steps between learning signals: the difference of each neuron's filtered rate from a target. With ``e-prop`` it is
-        the error of a leaky readout, in every step. With ``e-prop-plus`` an update follows each of them, so `steps` are a
-        multiple of it.
-    preset : str, optional
-        Instead of all that one of the networks of pp_prop.md 5: ``dense-1000`` (5.1), ``sparse-10000`` (5.2).
 
     Returns
     -------
@@ -94,15 +99,14 @@ def run(
     Raises
     ------
     ConfigError
-        If the rate cannot be reached.
+        As of `make_setup`.
 
     """
-    given = (neurons, synapses, rate_hz, steps, rule, model, every, seed)
-    setup = make_setup(*given) if preset is None else preset_setup(preset)
+    setup = make_setup(asked)
     net, steps = setup.net, len(setup.inputs.indptr) - 1
     weights = net.plastic.weight.copy()
     optimiser = Optimiser([Parameter("synapses", weights, Limits(dale="clip"))], Settings(learning_rate=UNMOVED), threads=threads)
-    made = make_rule(rule, net, threads)
+    made = make_rule(asked.rule, net, threads)
     tape, gradient = net.new_tape(steps), made.new_gradient()
     recording = Recording(tape=True, rows=setup.rows, every=setup.every)
     options: dict[str, Any] = {"current": setup.current}
@@ -118,7 +122,7 @@ def run(
         marks.append(clock())
         signals = setup.learn(trial)
         marks.append(clock())
-        for part, of_part in parts(rule, trial, signals):
+        for part, of_part in parts(asked.rule, trial, signals):
             made.add(weights, part, of_part, gradient)
         marks.append(clock())
         optimiser.step({"synapses": gradient.plastic})
@@ -128,7 +132,7 @@ def run(
                 seconds[name].append(float(duration))
     kept = sum(array.nbytes for array in (net.plastic.target, weights, gradient.plastic, optimiser.state()["moments/synapses"]))
     return {
-        **figures(rule, setup, preset, seconds, trial),
+        **figures(asked, setup, seconds, trial),
         "bytes_per_synapse": (kept + net.plastic.indptr.nbytes) / net.plastic.n,
         "gradient_sha256": hashlib.sha256(gradient.plastic.tobytes()).hexdigest(),
         "clock": "processor time" if threads == 1 else "wall",
@@ -136,16 +140,16 @@ def run(
     }
 
 
-def figures(rule: str, setup: Setup, preset: str | None, seconds: dict[str, list[float]], trial: Trial) -> dict[str, Any]:
+def figures(asked: Asked, setup: Setup, seconds: dict[str, list[float]], trial: Trial) -> dict[str, Any]:
     """Say what was timed, with the medians."""
     net, steps = setup.net, trial.n_steps
     ms = {name: 1e3 * float(np.median(values)) / steps for name, values in seconds.items()}
-    update_ms, updates = ms["update"] * steps, steps // setup.every if rule == "e-prop-plus" else 1
+    update_ms, updates = ms["update"] * steps, steps // setup.every if asked.rule == "e-prop-plus" else 1
     train = ms["record"] + ms["gradient"] + ms["update"] * updates
     return {
-        "rule": rule,
+        "rule": asked.rule,
         "model": net.compiled.model.name,
-        "preset": preset,
+        "preset": asked.preset,
         "neurons": net.n,
         "synapses": net.plastic.n,
         "rate_hz": len(trial.emitted.source) / (net.n * steps * net.dt_ms * 1e-3),
@@ -184,18 +188,28 @@ def make_rule(name: str, net: ModelNetwork, threads: int) -> Rule:
     return kinds[name](net, threads)
 
 
-def make_setup(neurons: int, synapses: int, rate_hz: float, steps: int, rule: str, name: str, every: int, seed: int) -> Setup:
-    """Make a network and drive it to its rate; arguments as of `run`."""
-    model = library_model(name)
+def make_setup(asked: Asked) -> Setup:
+    """Make a network and drive it to its rate.
+
+    Raises
+    ------
+    ConfigError
+        If the options contradict each other, or the rate cannot be reached.
+
+    """
+    if asked.preset is not None:
+        return _preset(asked.preset)
+    neurons, rate_hz, steps, rule, every = asked.neurons, asked.rate_hz, asked.steps, asked.rule, asked.every
+    model = library_model(asked.model)
     if not model.currents:
-        raise ConfigError(f"--model {name} has no current to drive it with; choose one that has")
+        raise ConfigError(f"--model {asked.model} has no current to drive it with; choose one that has")
     if not 0 < rate_hz < 500 / DT_MS:
         raise ConfigError(f"--rate-hz is {rate_hz:g}, but must be above 0 and below {500 / DT_MS:g}, a spike in two steps")
     if every > steps:
         raise ConfigError(f"--every is {every}, more than the {steps} steps of --steps: no learning signal would come")
     if rule == "e-prop-plus" and steps % every:
         raise ConfigError(f"--every is {every}, but must divide the {steps} steps of --steps with --rule e-prop-plus")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(asked.seed)
     spikes = rule in ("e-prop", "bptt")
     compiled = compile_model(observe_rate(model, RATE_TAU_MS), spike_signal=spikes)
     shape = np.zeros((1, len(model.currents), neurons), np.float32)
@@ -203,7 +217,7 @@ def make_setup(neurons: int, synapses: int, rate_hz: float, steps: int, rule: st
     nothing = Events(np.zeros(steps + 1, np.int64), np.zeros(0, np.int32))
     unconnected = ModelNetwork(compiled, n=neurons, n_inputs=0, dt_ms=DT_MS, plastic=_plastic(neurons, 0, 0, rng))
     level = _level(unconnected, shape, rate_hz, nothing)
-    plastic = _plastic(neurons, synapses, _SMALL * level, rng)
+    plastic = _plastic(neurons, asked.synapses, _SMALL * level, rng)
     net = ModelNetwork(compiled, n=neurons, n_inputs=0, dt_ms=DT_MS, plastic=plastic)
     if rule == "e-prop":
         leaky = make_readout(rng.normal(size=(neurons, 2)).astype(np.float32), kappa=float(np.exp(-DT_MS / 20)))
@@ -225,7 +239,7 @@ def make_setup(neurons: int, synapses: int, rate_hz: float, steps: int, rule: st
     return Setup(net=net, inputs=nothing, current=net.currents(level * shape), rows=(RATE,), every=every, learn=compare)
 
 
-def preset_setup(name: str) -> Setup:
+def _preset(name: str) -> Setup:
     """Return one of `PRESETS`."""
     anchor = readout(100, 1000, 10, 1000, inside=False, dtype="float32") if name == "dense-1000" else sparse(10_000, 0.01)
     return Setup(
@@ -244,7 +258,6 @@ def _plastic(neurons: int, synapses: int, scale: float, rng: np.random.Generator
     target = rng.integers(0, neurons, synapses, dtype=np.int32)
     for i in range(neurons):
         target[indptr[i] : indptr[i + 1]].sort()
-    assert padded(neurons) >= neurons  # the first port's targets are the neurons' numbers
     weight = (scale * rng.normal(size=synapses)).astype(np.float32)
     return Synapses(indptr=indptr, target=target, weight=weight, order=np.arange(0))
 

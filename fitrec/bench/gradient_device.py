@@ -18,21 +18,8 @@ from fitrec.simulate.model_network import Recording, Trial
 REPEATS = 9
 
 
-def run(
-    device: Device,
-    *,
-    neurons: int,
-    synapses: int,
-    rate_hz: float,
-    steps: int,
-    rule: str,
-    model: str,
-    every: int = 10,
-    preset: str | None = None,
-    trials: int = 1,
-    seed: int = 1,
-) -> dict[str, Any]:
-    """Time simulation, gradient and update of a network; arguments and figures as of `gradient.run`.
+def run(device: Device, asked: cpu.Asked, trials: int = 1) -> dict[str, Any]:
+    """Time simulation, gradient and update of a network; figures as of `gradient.run`.
 
     Times are the device's, but for loss and learning signals, which are the host's, by wall time. The update is the device's too:
     gradient, weights and moments stay there.
@@ -45,16 +32,15 @@ def run(
     Raises
     ------
     ConfigError
-        If the rate cannot be reached.
+        As of `gradient.make_setup`.
 
     """
-    given = (neurons, synapses, rate_hz, steps, rule, model, every, seed)
-    setup = cpu.make_setup(*given) if preset is None else cpu.preset_setup(preset)
+    setup = cpu.make_setup(asked)
     net, on_device = setup.net, DeviceModelNetwork(device, setup.net)
     weights = device.asarray(net.plastic.weight)
     parameter = Parameter("synapses", net.plastic.weight, Limits(dale="clip"))
     optimiser = Optimiser([parameter], Settings(learning_rate=cpu.UNMOVED), device=device, on_device={"synapses": weights})
-    on_cpu = cpu.make_rule(rule, net, 1)
+    on_cpu = cpu.make_rule(asked.rule, net, 1)
     made, wiring = device_rule(on_device, on_cpu), on_device.wired(weights)
     seconds: dict[str, list[float]] = {name: [] for name in ("simulate", "record", "signals", "gradient", "update")}
 
@@ -68,7 +54,7 @@ def run(
     def windows(whole: DeviceTrials, trial: Trial, learned: Signals) -> Iterator[tuple[DeviceTrials, Signals]]:
         """Cut the trials where the rule has updates; then they run again, since a device's windows are runs of their own."""
         before, first = None, 0
-        for part, signals in (parts := cpu.parts(rule, trial, learned)):
+        for part, signals in (parts := cpu.parts(asked.rule, trial, learned)):
             if len(parts) == 1:
                 yield whole, signals
                 continue
@@ -101,7 +87,7 @@ def run(
     moments, by_synapse = optimiser.state()["moments/synapses"].nbytes, device.to_host(gradient[0])
     kept = net.plastic.indptr.nbytes + net.plastic.target.nbytes + weights.nbytes + by_synapse.nbytes + moments
     return {
-        **cpu.figures(rule, setup, preset, seconds, trial),
+        **cpu.figures(asked, setup, seconds, trial),
         "trials": trials,
         "bytes_per_synapse": kept / net.plastic.n,
         "gradient_sha256": hashlib.sha256(by_synapse.tobytes()).hexdigest(),

@@ -97,15 +97,12 @@ def loop(
 @_json
 def gradient(threads: int | None, device: str, json_file: Path | None, **given: Any) -> None:
     """Time the gradient of a network of compiled neurons, beside the simulation it belongs to."""
-    threads, gpu = resolve_threads(threads), _gpu(device)
-    if gpu is None:
-        from fitrec.bench.gradient import run
-
-        _finish("gradient", run(threads=threads, **given), json_file, device=None, threads=threads)
-        return
     from fitrec.bench import gradient_device
+    from fitrec.bench.gradient import Asked, run
 
-    _finish("gradient", gradient_device.run(gpu, **given), json_file, device=gpu, threads=threads)
+    threads, gpu, asked = resolve_threads(threads), _gpu(device), Asked(**given)
+    found = run(asked, threads) if gpu is None else gradient_device.run(gpu, asked)
+    _finish("gradient", found, json_file, device=gpu, threads=threads)
 
 
 @command.command("gradient-quality")

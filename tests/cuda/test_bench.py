@@ -58,15 +58,26 @@ def test_loop(one_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_gradient(one_device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (gradient, gradient_device):
         monkeypatch.setattr(module, "REPEATS", 1)
-    sizes = {"neurons": 60, "synapses": 600, "rate_hz": 20.0, "steps": 200, "rule": "e-prop", "model": "lif_psc_delta"}
-    found, expected = gradient_device.run(one_device, **sizes), gradient.run(**sizes, threads=1)
+    sizes: dict[str, Any] = {
+        "neurons": 60,
+        "synapses": 600,
+        "rate_hz": 20.0,
+        "steps": 200,
+        "rule": "e-prop",
+        "model": "lif_psc_delta",
+    }
+
+    def both(**changes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        asked = gradient.Asked(**sizes | changes)
+        return gradient_device.run(one_device, asked), gradient.run(asked, threads=1)
+
+    found, expected = both()
     for name in ("gradient_sha256", "rate_hz", "bytes_per_synapse"):
         assert found[name] == expected[name]
     assert {*expected} <= {*found}
     assert found["simulate_ms_per_step"] > 0
     for rule in ("bptt", "e-prop-plus"):
-        sizes |= {"rule": rule, "steps": 30}
-        found, expected = gradient_device.run(one_device, **sizes), gradient.run(**sizes, threads=1)
+        found, expected = both(rule=rule, steps=30)
         assert found["gradient_sha256"] == expected["gradient_sha256"]
 
 
