@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from fitrec.kernels.cpu import rls as kernel
 from fitrec.kernels.cpu import rls_dense
 from fitrec.kernels.cpu.aligned import aligned_zeros
-from fitrec.kernels.cpu.rls_state import RuleOptions, Signals, dense_p, new_state
+from fitrec.kernels.cpu.rls_state import CODE_ONE, RlsState, RuleOptions, Signals, new_state, padded
+from fitrec.kernels.cpu.simd import WIDTH
 from fitrec.kernels.reference.rls import initial_p
 
 Array = NDArray[np.float64]
@@ -154,3 +155,20 @@ def problem(n_exc: int, n_inh: int, n_ff: int, n_learners: int, seed: int = 1, *
     settings = {"penalty": 0.04, "penalty_row_sum": 8.0, "penalty_feed_forward": 1.0, **penalties}
     weights = np.random.default_rng(seed).normal(0, 0.5, (n_learners, n_ff + n_exc + n_inh))
     return initial_p(n_ff, n_exc, n_inh, **settings), weights
+
+
+def dense_p(state: RlsState, n_inputs: int) -> NDArray[np.float64]:
+    """Every stored P as a plain (pool, input, input) array."""
+    if state.scale.shape[1]:
+        root = state.scale[:, :n_inputs].astype(np.float64)
+        return np.asarray(state.p[:, :, :n_inputs] / CODE_ONE * root[:, :, None] * root[:, None, :])
+    if state.p.ndim == 3:
+        return np.asarray(state.p[:, :, :n_inputs], np.float64)
+    out, start, width = np.empty((len(state.p), n_inputs, n_inputs)), 0, padded(n_inputs)
+    for a in range(n_inputs):
+        first = a // WIDTH * WIDTH
+        row = state.p[:, start : start + width - first][:, : n_inputs - first]
+        out[:, a, first:] = row
+        out[:, first:, a] = row
+        start += width - first
+    return out

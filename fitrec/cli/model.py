@@ -45,6 +45,7 @@ def show(model: str, preset: str | None, dt_ms: float, code: str) -> None:
     from fitrec.neurons.describe import Description
     from fitrec.neurons.evaluate import evaluate
     from fitrec.neurons.expression import as_text
+    from fitrec.neurons.load import preset_names
     from fitrec.neurons.print_cuda import cuda_functions, noise_state
     from fitrec.neurons.print_numba import numba_functions
     from fitrec.neurons.verify import stability
@@ -55,6 +56,8 @@ def show(model: str, preset: str | None, dt_ms: float, code: str) -> None:
     values = {p.name: p.value for p in shown.parameters} | {"dt": dt_ms}
     click.echo(f"{shown.name}: {shown.description}" if shown.description else shown.name)
     _section("parameters (value in base units)", [(p.name, f"{p.value:g}", _base(p.unit)) for p in shown.parameters])
+    if presets := preset_names(shown.source):
+        _section("presets (--preset)", [(name,) for name in presets])
     _section("states (value at the beginning)", [(s.name, f"{s.initial:g}", _base(s.unit)) for s in shown.states])
     _section("ports", [(p.name, _base(p.unit), f"align_pre, tau = {p.tau}" if p.tau else "align_post") for p in shown.ports])
     _section("currents", [(c.name, _base(c.unit)) for c in shown.currents])

@@ -1,7 +1,7 @@
 """N-MNIST: handwritten digits from the events of a camera, told apart by spiking neurons (Orchard et al. 2015)."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from math import exp, sqrt
 from pathlib import Path
 from time import perf_counter
@@ -18,7 +18,7 @@ from fitrec.learn.gradient.optimisers import Settings
 from fitrec.learn.gradient.readout import Readout, make_readout
 from fitrec.learn.gradient.rules import Signals
 from fitrec.neurons.compile import compile_model
-from fitrec.neurons.load import library_model
+from fitrec.neurons.load import library_model, with_surrogate
 from fitrec.simulate.model_network import ModelNetwork, Trial
 from fitrec.simulate.synapses import Synapses, make_synapses
 from fitrec.tasks.batches import RuleName, Trainer
@@ -143,7 +143,7 @@ def _trainer(request: Request, device: Device | None) -> Trainer:
     dtype, n = np.dtype(request.precision), request.neurons
     model = library_model(request.model)
     if request.surrogate is not None:
-        model = replace(model, surrogate=replace(model.surrogate, kind=request.surrogate))
+        model = with_surrogate(model, request.surrogate)
     threshold = next(p.value for p in model.parameters if p.name == "v_th")
     network = ModelNetwork(
         compile_model(model, spike_signal=True),

@@ -117,20 +117,3 @@ def new_state(
     )
     state.weights[:, :n_inputs] = weights
     return state
-
-
-def dense_p(state: RlsState, n_inputs: int) -> NDArray[np.float64]:
-    """Every stored P as a plain (pool, input, input) array."""
-    if state.scale.shape[1]:
-        root = state.scale[:, :n_inputs].astype(np.float64)
-        return np.asarray(state.p[:, :, :n_inputs] / CODE_ONE * root[:, :, None] * root[:, None, :])
-    if state.p.ndim == 3:
-        return np.asarray(state.p[:, :, :n_inputs], np.float64)
-    out, start, width = np.empty((len(state.p), n_inputs, n_inputs)), 0, padded(n_inputs)
-    for a in range(n_inputs):
-        first = a // WIDTH * WIDTH
-        row = state.p[:, start : start + width - first][:, : n_inputs - first]
-        out[:, a, first:] = row
-        out[:, first:, a] = row
-        start += width - first
-    return out

@@ -20,6 +20,7 @@ def test_every_model_can_be_shown(name: str, capsys: pytest.CaptureFixture[str])
     assert all(word in text for word in ("states", "D: new states", "df/dI", "constants", "def step(", "def adjoint("))
     assert "__" not in text.split("numba code")[0]  # no name of the compiler's
     for preset in preset_names(library_model(name).source):
+        assert f"\n  {preset}\n" in text.split("presets (--preset)")[1].split("states")[0]
         assert model("show", name, "--preset", preset, "--code", "none") == 0
         assert capsys.readouterr().out.split("parameters")[1] != text.split("parameters")[1]
 

@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fitrec.kernels.cpu.rls_state import dense_p, new_state, p_bytes, padded
+from fitrec.kernels.cpu.rls_state import new_state, p_bytes, padded
 from fitrec.kernels.reference import rls as reference
-from tests.rls_learners import Learners, poisson_samples, problem, run
+from tests.rls_learners import Learners, dense_p, poisson_samples, problem, run
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3, 16])
