@@ -6,16 +6,17 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fitrec.errors import TrainingError
 from fitrec.kernels.cuda.device import Device
 from fitrec.learn.gradient.constraints import Limits, Parameter
 from fitrec.learn.gradient.optimisers import Optimiser, Settings
 from fitrec.learn.gradient.readout import Readout
-from fitrec.learn.gradient.rules import DRtrl, LocalAdjoint, PpProp, Rule
+from fitrec.learn.gradient.rules import Bptt, DRtrl, LocalAdjoint, PpProp, Rule
 from fitrec.simulate.model_network import ModelNetwork
 from fitrec.tasks.device_trials import DeviceBatches
 from fitrec.tasks.host_trials import Batches, HostBatches, Item, Outcome, Prepared
 
-RuleName = Literal["local-adjoint", "pp-prop", "d-rtrl"]
+RuleName = Literal["local-adjoint", "pp-prop", "d-rtrl", "bptt"]
 
 
 class Batch(NamedTuple):
@@ -69,13 +70,14 @@ class Trainer:
         threads: int | None,
         device: Device | None = None,
     ) -> None:
-        self.network, self.readout = network, readout
+        self.network, self.readout, self._rule = network, readout, rule
         decay = float(np.exp(-network.dt_ms / trace_ms))
 
         def make_rule() -> Rule:
             if rule == "pp-prop":
                 return PpProp(network, decay_pre=decay, decay_post=decay)
-            return DRtrl(network) if rule == "d-rtrl" else LocalAdjoint(network)
+            kinds: dict[str, Callable[[ModelNetwork], Rule]] = {"d-rtrl": DRtrl, "bptt": Bptt, "local-adjoint": LocalAdjoint}
+            return kinds[rule](network)
 
         initial = network.plastic.weight.copy()
         neuron = network.plastic.target % network.width
@@ -95,13 +97,25 @@ class Trainer:
         return self._batches.weights
 
     def learn(self, items: Sequence[Item], prepare: Callable[[Item], Prepared]) -> Batch:
-        """Run a trial for each item with the present weights; then change them."""
+        """Run a trial for each item with the present weights; then change them.
+
+        Raises
+        ------
+        TrainingError
+            If the gradient is not finite, or too large to go on with.
+
+        """
         found, synapses = self._batches.run(items, prepare, learning=True)
         w_out = np.zeros_like(self.readout.w_out)
         for outcome in found:
             w_out += outcome.readout
         before = self.readout.w_out.copy()
-        step = self.optimiser.step({"synapses": synapses, "readout": w_out.reshape(-1) / len(items)})
+        try:
+            step = self.optimiser.step({"synapses": synapses, "readout": w_out.reshape(-1) / len(items)})
+        except TrainingError as error:
+            if self._rule != "bptt":
+                raise
+            raise TrainingError(f"{error}; bptt explodes in networks that are chaotic: use local-adjoint") from None
         self.readout.follow(before, step.learning_rate)
         return _summary(found, step.norm)
 

@@ -138,7 +138,13 @@ def make_trainer(request: Request, device: Device | None = None) -> Trainer:
     model = observe(library_model(request.model), _OBSERVED, "", "(v - detach(theta)) / detach(theta)")
     synapses = draw_synapses(request.neurons, dtype, request.seed)
     network = ModelNetwork(
-        compile_model(model), n=request.neurons, n_inputs=INPUTS, dt_ms=1.0, plastic=synapses, dtype=dtype, seed=request.seed
+        compile_model(model, spike_signal=request.rule == "bptt"),
+        n=request.neurons,
+        n_inputs=INPUTS,
+        dt_ms=1.0,
+        plastic=synapses,
+        dtype=dtype,
+        seed=request.seed,
     )
     random = np.random.default_rng((request.seed, _WEIGHTS, 1))
     w_out = random.normal(0, (1 / request.neurons) ** 0.5, (request.neurons, 2)).astype(dtype)

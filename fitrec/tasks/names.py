@@ -15,7 +15,7 @@ PRECISIONS = ("float32", "float64")
 SURROGATES = ("piecewise_linear", "exponential", "fast_sigmoid", "arctan")
 FEEDBACKS = ("random", "symmetric", "adaptive")
 # Tasks with compiled neurons.
-GRADIENT_RULES = ("local-adjoint", "pp-prop", "d-rtrl")
+GRADIENT_RULES = ("local-adjoint", "pp-prop", "d-rtrl", "bptt")
 DALE = ("clip", "exponential", "softplus", "none")
 EI_MODELS = ("gif_coba",)
 NMNIST_MODELS = ("alif", "lif_psc_delta", "lif_psc_delta_adapt")

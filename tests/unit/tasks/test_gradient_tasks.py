@@ -1,6 +1,7 @@
 """Tasks with compiled neurons: they learn, the same for any number of threads and rule, and refuse bad input."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from fitrec.cli.failures import exit_status
 from fitrec.cli.task import command
+from fitrec.errors import TrainingError
 from fitrec.learn.gradient.readout import make_readout
 from fitrec.tasks import ei_decision, nmnist
 from fitrec.tasks.nmnist_files import find_samples, read_events
@@ -62,6 +64,8 @@ def test_threads_change_no_bit_and_rules_agree() -> None:
     assert approximate[0] == losses[1][0]
     assert approximate[1] == pytest.approx(losses[1][1], rel=0.05)
     assert approximate[1] != losses[1][1]
+    with pytest.raises(TrainingError, match=r"the gradient of synapses is .*; bptt explodes .*: use local-adjoint"):
+        decide(rule="bptt")
 
 
 def test_the_signal_of_the_decision_is_the_derivative_of_its_loss() -> None:
@@ -117,6 +121,14 @@ def test_digits_are_learned(digits: Path, tmp_path: Path) -> None:
     assert found["loss"][-1] < found["loss"][0] - 0.5
     assert found["test_accuracy"] >= 0.75
     assert (found["n_train"], found["n_test"]) == (12, 4)
+
+
+def test_digits_are_learned_along_all_paths(digits: Path) -> None:
+    request = nmnist.Request(neurons=20, iterations=2, batch_size=4, learning_rate=0.01)
+    all_paths, own = (nmnist.run(digits, replace(request, rule=rule))["loss"] for rule in ("bptt", "local-adjoint"))
+    assert all_paths[1] < all_paths[0]
+    assert all_paths[0] == pytest.approx(own[0], rel=0.1)
+    assert all_paths != own
 
 
 def test_another_model_learns_digits(digits: Path) -> None:
