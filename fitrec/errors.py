@@ -64,3 +64,8 @@ class StoreError(FitrecError, OSError):
 
 class MissingFileError(StoreError, FileNotFoundError):
     """A file that was named but does not exist."""
+
+
+def as_sentence(text: str) -> str:
+    """End a message as a sentence ends: with a full stop, unless it asks something."""
+    return text if text.endswith("?") else text.rstrip(".") + "."

@@ -12,7 +12,7 @@ from typing import Literal
 
 from fitrec.checks.context import Context
 from fitrec.config.run import RunConfig
-from fitrec.errors import ConfigError
+from fitrec.errors import ConfigError, as_sentence
 
 Level = Literal["CRITICAL", "BEST_PRACTICE_VIOLATION", "SUGGESTION"]
 LEVELS: tuple[Level, ...] = ("CRITICAL", "BEST_PRACTICE_VIOLATION", "SUGGESTION")
@@ -74,5 +74,4 @@ def refuse_critical(run: RunConfig) -> None:
     critical = [finding for finding in run_checks(run) if finding.level == "CRITICAL"]
     if critical:
         more = f" (and {len(critical) - 1} more: see 'fitrec check')" if len(critical) > 1 else ""
-        text = f"Recording {critical[0].recording}: {critical[0].message}{more}"
-        raise ConfigError(text if text.endswith("?") else f"{text}.")
+        raise ConfigError(as_sentence(f"Recording {critical[0].recording}: {critical[0].message}{more}"))

@@ -8,7 +8,7 @@ import click
 from fitrec.cli import options
 from fitrec.config.fits import list_fits
 from fitrec.config.load import load
-from fitrec.errors import ConfigError
+from fitrec.errors import ConfigError, as_sentence
 
 EXAMPLES = """\b
 EXAMPLES
@@ -44,7 +44,7 @@ def command(config: Path, as_json: bool) -> int:
             if here:
                 click.secho(level, bold=True)
                 for finding in here:
-                    click.echo(f"  {finding.recording}: {finding.message}. [{finding.check}]")
+                    click.echo(f"  {finding.recording}: {as_sentence(finding.message)} [{finding.check}]")
         found = "Nothing to complain about" if not findings else f"Findings: {len(findings)}"
         click.echo(f"{found}. Fits: {', '.join(fit.name for fit in fits)}.")
     return 2 if any(finding.level == "CRITICAL" for finding in findings) else 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from fitrec.errors import FitrecError
+from fitrec.errors import FitrecError, as_sentence
 
 # The machine's refusals that a user can mend, wherever they surface.
 _MENDABLE = {
@@ -61,7 +61,7 @@ def outcome(log: str) -> str | None:
 
 
 def _user_error(text: str) -> int:
-    line = USER_ERROR + (text if text.endswith("?") else text.rstrip(".") + ".")
+    line = USER_ERROR + as_sentence(text)
     _log.debug(line)  # into the log file only: it becomes the file's last line
     click.echo(line, err=True)
     return 2

@@ -55,9 +55,9 @@ def describe_model(
     currents = [c.name for c in model.currents]
     if drive is not None and drive not in currents:
         raise ModelError(f"there is no current {drive!r}{suggestion(drive, currents)}", source=model.name)
-    state = scattered or _first_state(model)
-    if state not in [s.name for s in model.states]:
-        raise ModelError(f"there is no state {state!r} to begin at random", source=model.name)
+    state, states = scattered or _first_state(model), [s.name for s in model.states]
+    if state not in states:
+        raise ModelError(f"there is no state {state!r} to begin at random{suggestion(state, states)}", source=model.name)
     return {
         **given,
         "ports": ports,
