@@ -168,7 +168,7 @@ def run(
         "rate_hz": rates[0],
         "window_rate_hz": window[0],
         "published_rate_hz": settings.published_hz,
-        "anchor_seconds": settings.anchor_seconds,
+        "anchor": settings.anchor,
         "state_sha256": digest,
         "loops": loops,
         "neurons": settings.neurons,

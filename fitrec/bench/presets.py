@@ -25,7 +25,8 @@ _TRIAL = 700_000  # the untrained trial that the targets are built around
 class Preset:
     """Settings of one training loop; `k` static and `inputs` plastic connections from each population.
 
-    `published_hz` is the rate of the anchor's first loop, mean over all neurons and the whole trial, with its own random numbers.
+    `published_hz` is the rate of the anchor's first loop, mean over all neurons and the whole trial, with its own random numbers;
+    `anchor` is the time that is published of it.
     """
 
     neurons: int
@@ -39,7 +40,7 @@ class Preset:
     psth_like: bool
     connectivity: str = "stored"
     published_hz: float | None = None
-    anchor_seconds: str = ""
+    anchor: str | None = None
 
 
 # The published sinusoid benchmark; the default network and the million differ from it in size only.
@@ -62,11 +63,9 @@ PRESETS = {
         k=205,
         inputs=29,
         published_hz=4.60229,
-        anchor_seconds="7.1, CPU (TrainSpikingNet, README)",
+        anchor="7.1 s, CPU (TrainSpikingNet, README)",
     ),
-    "sinusoid-10k": replace(
-        _SINUSOID, published_hz=5.45735, anchor_seconds="3.90, CPU, cores unstated (TrainSpikingNet, notebook)"
-    ),
+    "sinusoid-10k": replace(_SINUSOID, published_hz=5.45735, anchor="3.90 s, CPU, cores unstated (TrainSpikingNet, notebook)"),
     "neuropixels-66k": Preset(
         neurons=66_002,
         k=0,
@@ -78,7 +77,7 @@ PRESETS = {
         window_ms=3000.0,
         psth_like=True,
         published_hz=7.36446,
-        anchor_seconds="4.39, H100 (TrainSpikingNet, notebook)",
+        anchor="4.39 s, H100 (TrainSpikingNet, notebook)",
     ),
     "million": replace(_SINUSOID, neurons=1_000_000, connectivity="procedural"),
 }
@@ -88,7 +87,7 @@ def scaled(preset: Preset, neurons: int) -> Preset:
     """Return the preset with another number of neurons, and as many connections per neuron as these allow."""
     limit = neurons // 2 - 2
     return replace(
-        preset, neurons=neurons, k=min(preset.k, limit), inputs=min(preset.inputs, limit), published_hz=None, anchor_seconds=""
+        preset, neurons=neurons, k=min(preset.k, limit), inputs=min(preset.inputs, limit), published_hz=None, anchor=None
     )
 
 
