@@ -14,7 +14,7 @@ from fitrec.learn.gradient.losses import FiringRate, Loss, MeanSquared, PoissonC
 from fitrec.learn.gradient.neuron_parameters import Trainable
 from fitrec.learn.gradient.online import OnlineFit
 from fitrec.learn.gradient.optimisers import Settings
-from fitrec.learn.gradient.rate_errors import Filter
+from fitrec.learn.gradient.rate_errors import Filter, observation
 from fitrec.learn.gradient.rules import Bptt, LocalAdjoint, PpProp, Rule
 from fitrec.learn.gradient.rules import DRtrl as DRtrlRule
 from fitrec.learn.gradient.schedules import Schedule
@@ -123,7 +123,7 @@ def _rule_maker(rule: str, config: GradientConfig, trials: ModelTrials, problem:
         return LocalAdjoint
     dt_ms = problem.simulator.network.dt_ms
     trace_ms = config.trace_ms or 2 * _longest_time_constant_ms(trials, dt_ms)
-    reach_ms = _observation_ms(problem)
+    reach_ms = _observation_ms(problem, seen_through(rule, config))
     if trace_ms < reach_ms:
         logger.warning(
             "the traces of pp-prop forget within %.3g ms, but a rate is smoothed over %.3g ms; what a spike does to it later is "
@@ -144,12 +144,12 @@ def _longest_time_constant_ms(trials: ModelTrials, dt_ms: float) -> float:
     return max([-dt_ms / np.log(largest) if 0 < largest < 1 else dt_ms, *taus])
 
 
-def _observation_ms(problem: Problem) -> float:
-    """Root mean square width of the smoothing, in ms."""
-    n_bins = problem.rate_hz.shape[1]
-    row = problem.smooth(np.eye(n_bins)[None])[0][n_bins // 2]
-    lag_ms = (np.arange(n_bins) - n_bins // 2) * problem.bin_s * 1e3
-    return float(np.sqrt((row * lag_ms**2).sum()))
+def _observation_ms(problem: Problem, seen: Filter | None) -> float:
+    """Root mean square width, in ms, of what rates are compared through: smoothing, or a filter that looks back."""
+    matrix = observation(problem, seen)[0]
+    at = len(matrix) // 2 if seen is None else len(matrix) - 1
+    lag_ms = (np.arange(len(matrix)) - at) * problem.bin_s * 1e3
+    return float(np.sqrt((matrix[at] * lag_ms**2).sum()))
 
 
 def _optimiser(config: GradientConfig, updates: int) -> Settings:

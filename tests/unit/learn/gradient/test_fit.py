@@ -245,6 +245,13 @@ def test_e_prop_plus_sees_calcium_through_its_readout() -> None:
         start("e-prop-plus", loss="calcium", calcium_rise_ms=20.0)
 
 
+def test_traces_that_forget_what_is_still_seen_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    start("pp-prop", trace_ms=30.0)
+    assert "forget" not in caplog.text
+    start("pp-prop", trace_ms=30.0, **CALCIUM)
+    assert "the traces of pp-prop forget within 30 ms, but a rate is smoothed over" in caplog.text
+
+
 def test_memory_that_holds_no_bin_is_refused_and_the_longest_window_is_told() -> None:
     with pytest.raises(TrainingError, match=r"memory_gb is 1e-06, but the derivatives of one bin of 20 ms need .*; raise it"):
         start(memory_gb=1e-6)
