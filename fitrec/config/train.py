@@ -137,9 +137,7 @@ class GradientConfig(Section):
         "indicator would show of either.",
     )
     calcium_ms: float = Field(400.0, gt=0, description="loss: calcium: time constant of the indicator's decay.")
-    calcium_rise_ms: float = Field(
-        0.0, ge=0, description="loss: calcium: time constant of its rise, below calcium_ms. 0: none, as e-prop-plus needs it."
-    )
+    calcium_rise_ms: float = Field(0.0, ge=0, description="loss: calcium: time constant of its rise, below calcium_ms. 0: none.")
     loss_of: Literal["units", "areas"] = Field(
         "units",
         description="What the loss compares: 'units', every trained neuron's rate with its unit's; 'areas', mean rates of the "

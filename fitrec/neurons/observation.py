@@ -3,10 +3,12 @@
 A filter outside the neuron costs most of the gradient of rules that cut the paths through other neurons (pp_prop.md 5.3).
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from math import exp
 
 from fitrec.errors import ModelError
 from fitrec.neurons.check import check, dimensions
+from fitrec.neurons.evaluate import evaluate
 from fitrec.neurons.expression import Place, parse_statements
 from fitrec.neurons.model import Model, Parameter, State
 
@@ -14,6 +16,51 @@ RATE = "rate"
 CALCIUM = "calcium"
 COUNT = "count"
 _NOWHERE = Place(0, 0)
+_AT_PEAK = "log(tau_calcium_rise / tau_calcium) / (tau_calcium - tau_calcium_rise)"  # -1 / tau_rise / tau_decay times its time
+_PEAK = f"(exp({_AT_PEAK} * tau_calcium_rise) - exp({_AT_PEAK} * tau_calcium))"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """A causal filter through which rates are seen: a readout, or a calcium indicator.
+
+    Attributes
+    ----------
+    decay_ms, rise_ms : float
+        Time constants of the difference of two exponentials; without a rise of one.
+    smoothed : bool
+        Whether rates are smoothed first, as targets are (not by a neuron that observes them itself).
+
+    """
+
+    decay_ms: float
+    rise_ms: float = 0.0
+    smoothed: bool = False
+
+    @property
+    def row(self) -> str:
+        """The state of a neuron that observes its own spikes so."""
+        return CALCIUM if self.rise_ms else RATE
+
+    def observed_by(self, model: Model) -> Model:
+        """Add that state.
+
+        Raises
+        ------
+        ModelError
+            As `observe_rate` and `observe_calcium`.
+
+        """
+        return observe_calcium(model, self.decay_ms, self.rise_ms) if self.rise_ms else observe_rate(model, self.decay_ms)
+
+    def hz(self, dt_ms: float) -> float:
+        """Return what that state is multiplied by, with so long a step, to have the rate in Hz as its mean."""
+        if not self.rise_ms:
+            return 1e3
+        values = {"tau_calcium": self.decay_ms, "tau_calcium_rise": self.rise_ms}
+        peak = float(evaluate(parse_statements(f"peak = {_PEAK}", _NOWHERE)[0].expression, values))
+        fall, rise = exp(-dt_ms / self.decay_ms), exp(-dt_ms / self.rise_ms)
+        return 1e3 / dt_ms * peak / (fall / (1 - fall) - rise / (1 - rise))
 
 
 def observe_rate(model: Model, tau_ms: float) -> Model:
@@ -52,15 +99,13 @@ def observe_calcium(model: Model, tau_decay_ms: float, tau_rise_ms: float | None
     if tau_rise_ms >= tau_decay_ms:
         raise ModelError(f"tau_rise_ms must be below tau_decay_ms, but is {tau_rise_ms:g} against {tau_decay_ms:g}")
     taus["tau_calcium_rise"] = _positive("tau_rise_ms", tau_rise_ms)
-    at_peak = "log(tau_calcium_rise / tau_calcium) / (tau_calcium - tau_calcium_rise)"  # -1 / tau_rise / tau_decay times its time
-    peak = f"(exp({at_peak} * tau_calcium_rise) - exp({at_peak} * tau_calcium))"
     return _added(
         model,
         {CALCIUM: "", "calcium_rise": ""},
         taus,
         "calcium_rise = exp(-dt / tau_calcium_rise) * calcium_rise + z\n"
         "calcium = exp(-dt / tau_calcium) * calcium "
-        f"+ (exp(-dt / tau_calcium) - exp(-dt / tau_calcium_rise)) / {peak} * calcium_rise",
+        f"+ (exp(-dt / tau_calcium) - exp(-dt / tau_calcium_rise)) / {_PEAK} * calcium_rise",
     )
 
 

@@ -15,6 +15,7 @@ from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
 from fitrec.neurons.compile import CompiledModel, compile_model
 from fitrec.neurons.model import Surrogate
+from fitrec.neurons.observation import Filter
 from fitrec.neurons.source import suggestion
 from fitrec.simulate.inputs import condition_inputs
 from fitrec.simulate.model_network import ModelNetwork, Recording, Trial
@@ -48,8 +49,8 @@ class ModelTrials:
         Whether derivatives by spikes are wanted.
     surrogate : Surrogate, optional
         In place of the model's own.
-    observed_ms : float, optional
-        Neurons observe their rate with this time constant (`fitrec.neurons.observation`).
+    observed : Filter, optional
+        Neurons observe their own rate so (`fitrec.neurons.observation`).
 
     """
 
@@ -61,15 +62,15 @@ class ModelTrials:
         per_neuron: tuple[str, ...] = (),
         spike_signal: bool = False,
         surrogate: Surrogate | None = None,
-        observed_ms: float | None = None,
+        observed: Filter | None = None,
     ) -> None:
         if network.static_out_degree:
             raise NetworkError(
                 "this network draws its static synapses when they are needed, which compiled neuron models cannot; set "
                 "network.balanced.connectivity: stored"
             )
-        self.network = network
-        model, changed = trials_model(network, surrogate, observed_ms)
+        self.network, self.observed = network, observed
+        model, changed = trials_model(network, surrogate, observed)
         self.compiled: CompiledModel = compile_model(
             model, per_neuron=(*changed, *per_neuron), trainable=trainable, spike_signal=spike_signal
         )

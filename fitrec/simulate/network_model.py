@@ -10,24 +10,24 @@ from fitrec.networks.network import Network
 from fitrec.networks.neuron_model import described_model
 from fitrec.neurons.load import library_model, with_parameters
 from fitrec.neurons.model import Model, Surrogate
-from fitrec.neurons.observation import observe_rate
+from fitrec.neurons.observation import Filter
 
 _PARAMETERS = ("tau_m", "v_th", "v_reset", "sigma", "t_ref")  # of the library's lif, in the order of `LifNeuron`
 
 
 def trials_model(
-    network: Network, surrogate: Surrogate | None, observed_ms: float | None
+    network: Network, surrogate: Surrogate | None, observed: Filter | None
 ) -> tuple[Model, dict[str, NDArray[np.float64]]]:
     """Return `network_model`, with another surrogate or a state that observes the rate, as `ModelTrials` is asked for."""
     model, changed = network_model(network)
-    return observed_model(model, surrogate, observed_ms), changed
+    return observed_model(model, surrogate, observed), changed
 
 
-def observed_model(model: Model, surrogate: Surrogate | None, observed_ms: float | None) -> Model:
+def observed_model(model: Model, surrogate: Surrogate | None, observed: Filter | None) -> Model:
     """Return a model with another surrogate, or a state that observes the rate, if there are any."""
     if surrogate is not None:
         model = replace(model, surrogate=surrogate)
-    return model if observed_ms is None else observe_rate(model, observed_ms)
+    return model if observed is None else observed.observed_by(model)
 
 
 def network_model(network: Network) -> tuple[Model, dict[str, NDArray[np.float64]]]:

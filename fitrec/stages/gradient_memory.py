@@ -71,7 +71,7 @@ def trial_of(
     if config.rule not in KINDS:
         return None
     options = derived(config.rule, config.gradient)
-    model = observed_model(model, options["surrogate"], options["observed_ms"])
+    model = observed_model(model, options["surrogate"], options["observed"])
     blocks = make_blocks(model, tuple(config.gradient.trainable), spike_signal=options["spike_signal"])
     shape = shape_of(model, blocks, n, n_ff, 1)
     step_bytes = shape.trial_bytes(_ITEM, 1, tape=True)

@@ -14,7 +14,7 @@ from fitrec.learn.gradient.losses import FiringRate, Loss, MeanSquared, PoissonC
 from fitrec.learn.gradient.neuron_parameters import Trainable
 from fitrec.learn.gradient.online import OnlineFit
 from fitrec.learn.gradient.optimisers import Settings
-from fitrec.learn.gradient.rate_errors import Filter, observation
+from fitrec.learn.gradient.rate_errors import observation
 from fitrec.learn.gradient.rules import Bptt, LocalAdjoint, PpProp, Rule
 from fitrec.learn.gradient.rules import DRtrl as DRtrlRule
 from fitrec.learn.gradient.schedules import Schedule
@@ -25,6 +25,7 @@ from fitrec.neurons.algebra import NOWHERE
 from fitrec.neurons.derive import derive
 from fitrec.neurons.expression import Number
 from fitrec.neurons.model import SPIKE, Model, Surrogate
+from fitrec.neurons.observation import Filter
 from fitrec.neurons.paths import ports_with_path
 from fitrec.neurons.verify import largest_eigenvalue, stability
 from fitrec.simulate.model_network import ModelNetwork
@@ -165,24 +166,10 @@ def _optimiser(config: GradientConfig, updates: int) -> Settings:
 
 
 def derived(rule: str, config: GradientConfig) -> dict[str, Any]:
-    """Return what a rule needs of the neurons' model, as options of `ModelTrials`.
-
-    Raises
-    ------
-    TrainingError
-        If neurons cannot observe what is asked for.
-
-    """
-    surrogate, seen, observed_ms = _surrogate(config), seen_through(rule, config), None
-    if online := rule == "e-prop-plus":
-        assert seen is not None
-        observed_ms = seen.decay_ms
-        if seen.rise_ms:
-            raise TrainingError(
-                f"train.gradient.calcium_rise_ms is {seen.rise_ms:g}, but neurons that learn by e-prop-plus observe calcium that "
-                "has no rise; set it to 0, or use another rule such as e-prop"
-            )
-    return {"spike_signal": not online, "surrogate": surrogate, "observed_ms": observed_ms}
+    """Return what a rule needs of the neurons' model, as options of `ModelTrials`."""
+    online = rule == "e-prop-plus"
+    observed = seen_through(rule, config) if online else None
+    return {"spike_signal": not online, "surrogate": _surrogate(config), "observed": observed}
 
 
 def seen_through(rule: str, config: GradientConfig) -> Filter | None:

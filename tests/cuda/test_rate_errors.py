@@ -57,6 +57,6 @@ def test_equal_numba(n_bins: int, n: int, n_trained: int, is_poisson: bool, devi
     )
     wanted = np.zeros(width, np.float32)
     wanted[trained] = 1e3 * by_rate[0]
-    numbers = {"scale": 0.4, "bin_s": BIN_S, "floor_hz": 0.1, "per_ms": 1e3}
+    numbers = {"scale": 0.4, "bin_s": BIN_S, "floor_hz": 0.1, "per_unit": 1e3}
     found = online.slopes(put(observed), put(target[0]), is_poisson=is_poisson, **numbers)
     np.testing.assert_array_equal(fetch(found), wanted, strict=True)

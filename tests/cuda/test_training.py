@@ -77,7 +77,10 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "gradient": {**ONE, "loops": 3, "loss": "poisson", "rate_penalty": 0.01, "conditions_per_loop": 1},
     },
     "bptt": {"rule": "bptt", "gradient": {**ONE, "trials": 1, "window_ms": 20.0, "overlap": False}},
-    "e-prop-plus": {"rule": "e-prop-plus", "gradient": {**ONE, "dale": "softplus", "clip_norm": 0.1}},
+    "e-prop-plus": {
+        "rule": "e-prop-plus",
+        "gradient": {**ONE, "dale": "softplus", "clip_norm": 0.1, "loss": "calcium", "calcium_ms": 60.0, "calcium_rise_ms": 20.0},
+    },
 }
 
 

@@ -60,14 +60,14 @@ extern "C" __global__ void rate_slopes(
     out[at] = goal == goal ? slope(smooth[at], goal, is_poisson, scale, bin_s, floor_hz) : 0.0;
 }
 
-// Derivatives of the loss by rates of neurons, (width,), observed at one time, in units of `per_ms` Hz; target: (n_trained,) in Hz.
+// Derivatives of the loss by rates of neurons, (width,), observed at one time, in units of `per_unit` Hz; target: (n_trained,) in Hz.
 extern "C" __global__ void rate_online(
     const float* observed, const __grid_constant__ Neurons neurons, const double* target, int is_poisson, double scale, double bin_s,
-    double floor_hz, double per_ms, float* out) {
+    double floor_hz, double per_unit, float* out) {
     const int64_t neuron = thread_number();
     if (neuron >= neurons.n || neurons.place[neuron] < 0) return;
-    const double rate = per_ms * (double)observed[neuron], goal = target[neurons.place[neuron]];
-    if (goal == goal) out[neuron] = (float)(per_ms * slope(rate, goal, is_poisson, scale, bin_s, floor_hz));
+    const double rate = per_unit * (double)observed[neuron], goal = target[neurons.place[neuron]];
+    if (goal == goal) out[neuron] = (float)(per_unit * slope(rate, goal, is_poisson, scale, bin_s, floor_hz));
 }
 
 // Derivatives by a spike, (time, width); those of the padding are 0.

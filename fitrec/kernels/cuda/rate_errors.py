@@ -108,12 +108,12 @@ class OnlineKernels:
         self._device, self._neurons = device, _neurons(device, trained, n, width)
 
     def slopes(
-        self, observed: Any, target: Any, *, is_poisson: bool, scale: float, bin_s: float, floor_hz: float, per_ms: float
+        self, observed: Any, target: Any, *, is_poisson: bool, scale: float, bin_s: float, floor_hz: float, per_unit: float
     ) -> Any:
-        """Return derivatives by rates, both (padded,) float32 and rates in units of `per_ms` Hz; target (trained,) in Hz."""
+        """Return derivatives by rates, both (padded,) float32 and rates in units of `per_unit` Hz; target (trained,) in Hz."""
         n = int(self._neurons.n)
         out = self._device.xp.zeros(int(self._neurons.width), np.float32)
-        numbers = (np.int32(is_poisson), *map(np.float64, (scale, bin_s, floor_hz, per_ms)))
+        numbers = (np.int32(is_poisson), *map(np.float64, (scale, bin_s, floor_hz, per_unit)))
         args = (observed, pack(self._neurons), target, *numbers, out)
         self._device.launch("rate_errors", "rate_online", -(-n // BLOCK), BLOCK, args)
         return out

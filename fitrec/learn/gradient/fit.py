@@ -18,11 +18,12 @@ from fitrec.learn.gradient.losses import FiringRate
 from fitrec.learn.gradient.minibatch import drawn_conditions
 from fitrec.learn.gradient.neuron_parameters import Trainable
 from fitrec.learn.gradient.optimisers import Settings
-from fitrec.learn.gradient.rate_errors import FetchedRateErrors, Filter, RateErrors
+from fitrec.learn.gradient.rate_errors import FetchedRateErrors, RateErrors
 from fitrec.learn.gradient.rules import Rule
 from fitrec.learn.gradient.windows import Start, Windows, first_bad_step
 from fitrec.learn.rule import Arrays, LoopResult, Problem
 from fitrec.networks.weights import Weights
+from fitrec.neurons.observation import Filter
 from fitrec.simulate.model_network import ModelNetwork
 from fitrec.simulate.model_trials import ModelTrials
 

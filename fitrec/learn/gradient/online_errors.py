@@ -14,22 +14,22 @@ from fitrec.learn.rule import Problem
 if TYPE_CHECKING:
     from fitrec.learn.gradient.fit import FitOptions
 
-PER_MS = 1e3  # rates are observed per ms, and compared in Hz
-
 
 class OnlineErrors:
     """On the CPU."""
 
     def __init__(self, problem: Problem, options: "FitOptions") -> None:
         self._problem, self._options = problem, options
+        assert options.seen_through is not None
         _, self._target_hz = observation(problem, options.seen_through)
+        self._hz = options.seen_through.hz(problem.simulator.network.dt_ms)
         numbers = np.maximum(np.isfinite(self._target_hz).sum(axis=2), 1)
         self._scale = (problem.bin_s if options.is_poisson else 2.0) / numbers
 
     def signal(self, observed: Any, condition: int, k: int) -> Any:
-        """Return the derivatives of the loss by rates, (neuron,) per ms, observed at the end of bin k."""
+        """Return the derivatives of the loss by what neurons observe at the end of bin k, (neuron,)."""
         problem, o, trained = self._problem, self._options, self._problem.simulator.network.trained
-        rate_hz, target_hz = PER_MS * observed[trained].astype(np.float64), self._target_hz[condition, k]
+        rate_hz, target_hz = self._hz * observed[trained].astype(np.float64), self._target_hz[condition, k]
         if problem.regions is not None:
             by_rate = o.loss(rate_hz[None], target_hz[None])[1][0]
         else:
@@ -44,7 +44,7 @@ class OnlineErrors:
             )
             kernel.slopes(*told, by_rate[None], 0, len(trained))
         signal = np.zeros(len(observed), np.float32)
-        signal[trained] = PER_MS * by_rate
+        signal[trained] = self._hz * by_rate
         return signal
 
 
@@ -63,7 +63,7 @@ class DeviceOnlineErrors(OnlineErrors):
         problem, o = self._problem, self._options
         if problem.regions is None:
             scale, goal_hz = float(self._scale[condition, k]), self._goal_hz[condition, k]
-            numbers = {"scale": scale, "bin_s": problem.bin_s, "floor_hz": PoissonCounts.floor_hz, "per_ms": PER_MS}
+            numbers = {"scale": scale, "bin_s": problem.bin_s, "floor_hz": PoissonCounts.floor_hz, "per_unit": self._hz}
             return self._kernels.slopes(observed, goal_hz, is_poisson=o.is_poisson, **numbers)
         n, padded = problem.simulator.network.n_neurons, np.zeros(self._width, np.float32)
         padded[:n] = super().signal(self._device.to_host(observed)[:n], condition, k)

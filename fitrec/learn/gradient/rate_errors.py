@@ -1,7 +1,6 @@
 """What a gradient fit compares with its targets, rates of the loops so far, and the learning signals that come of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from fitrec.kernels.cuda.device import Device
 from fitrec.learn.gradient.losses import PoissonCounts
 from fitrec.learn.psth_fit import TILE, condition_correlation, fit_correlation
 from fitrec.learn.rule import Arrays, Problem
+from fitrec.neurons.observation import Filter
 from fitrec.threads import thread_map
 
 if TYPE_CHECKING:
@@ -172,24 +172,6 @@ class FetchedRateErrors(RateErrors):
     def condition_correlation(self, condition: int, counts: Any) -> float:
         """Return `condition_correlation` of the counts of a condition's trials."""
         return super().condition_correlation(condition, self._device.to_host(counts))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Filter:
-    """A causal filter through which rates and targets are compared: a readout, or a calcium indicator.
-
-    Attributes
-    ----------
-    decay_ms, rise_ms : float
-        Time constants of the difference of two exponentials; without a rise of one.
-    smoothed : bool
-        Whether rates are smoothed first, as the targets were.
-
-    """
-
-    decay_ms: float
-    rise_ms: float = 0.0
-    smoothed: bool = False
 
 
 def observation(problem: Problem, seen_through: Filter | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -7,7 +7,7 @@ from fitrec.errors import ModelError
 from fitrec.neurons.evaluate import evaluate
 from fitrec.neurons.load import library_model, library_names, parse_model
 from fitrec.neurons.model import Model
-from fitrec.neurons.observation import observe_calcium, observe_count, observe_rate
+from fitrec.neurons.observation import Filter, observe_calcium, observe_count, observe_rate
 
 
 def observed(model: Model, state: str, spikes: list[float], dt: float) -> np.ndarray:
@@ -26,6 +26,14 @@ def test_the_mean_of_the_filtered_rate_is_the_rate() -> None:
     model = observe_rate(library_model("lif_psc_delta"), 30.0)
     spikes = [float(step % 40 == 0) for step in range(4000)]
     assert observed(model, "rate", spikes, dt)[-40:].mean() == pytest.approx(1 / (40 * dt), rel=1e-6)
+
+
+@pytest.mark.parametrize("rise_ms", [0.0, 12.0])
+def test_what_is_seen_through_a_filter_has_the_rate_as_its_mean(rise_ms: float) -> None:
+    dt, seen = 0.5, Filter(decay_ms=30.0, rise_ms=rise_ms)
+    spikes = [float(step % 40 == 0) for step in range(4000)]
+    trace = observed(seen.observed_by(library_model("lif_psc_delta")), seen.row, spikes, dt)
+    assert seen.hz(dt) * trace[-40:].mean() == pytest.approx(1e3 / (40 * dt), rel=1e-6)
 
 
 def test_calcium_of_one_spike() -> None:

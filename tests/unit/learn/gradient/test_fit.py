@@ -67,10 +67,11 @@ def test_d_rtrl_is_the_local_adjoint_in_another_order() -> None:
         assert np.abs(difference).max() < 1e-4 * np.abs(step).max()
 
 
-def test_e_prop_plus_learns() -> None:
+@pytest.mark.parametrize("loss", [{}, CALCIUM], ids=["rates", "calcium"])
+def test_e_prop_plus_learns(loss: dict[str, Any]) -> None:
     """In its own measure: the squared error of single trials falls."""
     training = tiny_training(
-        rule="e-prop-plus", gradient={"loops": 40, "learning_rate": 0.02, "surrogate": {"height": 1.0, "width": 1.0}}
+        rule="e-prop-plus", gradient={"loops": 40, "learning_rate": 0.02, "surrogate": {"height": 1.0, "width": 1.0}, **loss}
     )
     rule, problem = training.rule, training.problem
 
@@ -241,8 +242,6 @@ def test_e_prop_plus_sees_calcium_through_its_readout() -> None:
     for fit in (calcium, rate):
         fit.loop(0)
     np.testing.assert_array_equal(calcium.weights.plastic, rate.weights.plastic)
-    with pytest.raises(TrainingError, match=r"calcium_rise_ms is 20, but neurons that learn by e-prop-plus .*; set it to 0, or"):
-        start("e-prop-plus", loss="calcium", calcium_rise_ms=20.0)
 
 
 def test_traces_that_forget_what_is_still_seen_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
