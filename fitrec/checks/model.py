@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fitrec.checks.context import Context
 from fitrec.checks.registry import register
-from fitrec.errors import NetworkError, TrainingError
+from fitrec.errors import ModelError, NetworkError, TrainingError
 from fitrec.networks.limits import require_lead, require_out_degree, require_partners, whole_steps
 from fitrec.targets.targets import Targets
 
@@ -100,6 +100,8 @@ def memory(context: Context) -> Iterator[str]:
     )
     try:
         require_memory(sizes, context.run.train, threads, trial)
+    except ModelError:
+        return  # not about memory: told elsewhere
     except TrainingError as error:
         yield str(error)
 
