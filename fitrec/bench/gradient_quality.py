@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fitrec.bench.anchors import Anchor, fly, raster_of, readout
 from fitrec.kernels.cuda.device import Device
 from fitrec.learn.gradient.device_rules import device_rule, device_signals
-from fitrec.learn.gradient.rules import Bptt, LocalAdjoint, PpProp, Rule, Signals
+from fitrec.learn.gradient.rules import Bptt, DRtrl, LocalAdjoint, PpProp, Rule, Signals
 from fitrec.simulate.device_network import DeviceModelNetwork
 from fitrec.simulate.model_network import Recording, Trial
 
@@ -126,6 +126,7 @@ def _rules(anchor: Anchor, name: str, further: bool) -> dict[str | float, Rule]:
     rules: dict[str | float, Rule] = {"local-adjoint": LocalAdjoint(anchor.net)}
     if further:
         return rules
+    rules["d-rtrl"] = DRtrl(anchor.net)
     return rules | {d: PpProp(anchor.net, decay_pre=d, decay_post=d) for d in DECAYS[name]}
 
 

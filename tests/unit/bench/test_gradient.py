@@ -80,7 +80,12 @@ def test_the_published_figures_come_out_when_counted_as_published() -> None:
             compared += 1
         if row["w_out"]:
             assert row["w_out"]["cosine"] == pytest.approx(1)
-    assert compared == 2 * (9 + 7 + 5)  # every published row
+    assert compared == 2 * (10 + 8 + 6)  # every published row, that of d-rtrl by two rules
+    for row in (r for r in found["rows"] if r["rule"] == "d-rtrl"):
+        here = row["model"], "local-adjoint", row["counting"]
+        (same,) = [r for r in found["rows"] if (r["model"], r["rule"], r["counting"]) == here]
+        for part in ("w_in", "w_rec"):
+            assert row[part] == pytest.approx(same[part], rel=1e-10)
     exact = {r["model"]: r for r in found["rows"] if r["rule"] == "local-adjoint" and r["counting"] == "once"}
     for part in ("w_in", "w_rec"):  # the same gradient: where the filter sits makes no difference to it
         assert exact["M1"][part]["norm"] == pytest.approx(exact["M2"][part]["norm"], rel=1e-9)
