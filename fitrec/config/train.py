@@ -156,7 +156,8 @@ class GradientConfig(Section):
         0.9,
         ge=0,
         lt=1,
-        description="adam: decay of the mean squared gradient; at 0.999 the first, large gradients slow all others.",
+        description="adam: decay of the mean squared gradient per loop, which with e-prop-plus has an update after every bin; at "
+        "0.999 the first, large gradients slow all others.",
     )
     common_mode: float = Field(
         0.05,

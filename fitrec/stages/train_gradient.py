@@ -71,8 +71,8 @@ def make_gradient_fit(problem: Problem, rule: str, config: GradientConfig) -> Fi
             logger.warning("neuron model %s: %s", model.name, stable.text)
     online = rule == "e-prop-plus"
     trials = ModelTrials(network, trainable=tuple(config.trainable), **derived(rule, config))
-    per_loop = min(config.conditions_per_loop or len(problem.fitted), len(problem.fitted))
-    updates = config.loops * (per_loop * problem.rate_hz.shape[1] if online else 1)
+    conditions = min(config.conditions_per_loop or len(problem.fitted), len(problem.fitted))
+    updates_per_loop = conditions * problem.rate_hz.shape[1] if online else 1
     options = FitOptions(
         name=rule,
         make_rule=_rule_maker(rule, config, trials, problem),
@@ -82,7 +82,7 @@ def make_gradient_fit(problem: Problem, rule: str, config: GradientConfig) -> Fi
         loss=_loss(config, problem),
         is_poisson=config.loss == "poisson",
         regularisation=FiringRate(strength=config.rate_penalty, target_hz=config.rate_target_hz) if config.rate_penalty else None,
-        optimiser=_optimiser(config, updates),
+        optimiser=_optimiser(config, updates_per_loop),
         common_mode=config.common_mode,
         trainable=tuple(
             Trainable(name=name, learning_rate=t.learning_rate, low=t.min, high=t.max, shared=t.shared)
@@ -153,13 +153,13 @@ def _observation_ms(problem: Problem, seen: Filter | None) -> float:
     return float(np.sqrt((matrix[at] * lag_ms**2).sum()))
 
 
-def _optimiser(config: GradientConfig, updates: int) -> Settings:
-    schedule = Schedule(kind="cosine", total=updates) if config.schedule == "cosine" else Schedule()
+def _optimiser(config: GradientConfig, updates_per_loop: int) -> Settings:
+    schedule = Schedule(kind="cosine", total=config.loops * updates_per_loop) if config.schedule == "cosine" else Schedule()
     return Settings(
         kind=config.optimizer,
         learning_rate=config.learning_rate,
         beta_1=config.beta_1,
-        beta_2=config.beta_2,
+        beta_2=config.beta_2 ** (1 / updates_per_loop),
         clip_norm=np.inf if config.clip_norm is None else config.clip_norm,
         schedule=schedule,
     )

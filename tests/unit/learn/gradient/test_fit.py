@@ -12,6 +12,7 @@ from fitrec.config.train import TrainConfig
 from fitrec.errors import ModelError, TrainingError
 from fitrec.learn.gradient.fit import GradientFit
 from fitrec.learn.gradient.rate_errors import RateErrors, causal_filter
+from fitrec.learn.gradient.schedules import Schedule
 from fitrec.learn.gradient.windows import first_bad_step
 from fitrec.learn.psth_fit import mean_correlation, validate
 from fitrec.neurons.load import library_model
@@ -91,6 +92,18 @@ def test_e_prop_plus_learns(loss: dict[str, Any]) -> None:
     for index in range(rule.n_loops):
         rule.loop(index)
     assert correlation() > before + 0.1
+
+
+@pytest.mark.parametrize(("rule", "updates"), [("local-adjoint", 1), ("e-prop-plus", 2 * 25)])
+def test_what_is_averaged_over_loops_is_so_whatever_the_updates_per_loop(rule: str, updates: int) -> None:
+    """A rule that updates after every bin of both conditions forgets as much in a loop as one that updates at its end."""
+    fit = start(rule, loops=7, beta_2=0.8)
+    settings = fit._options.optimiser
+    assert settings.beta_2**updates == pytest.approx(0.8)
+    assert settings.schedule == Schedule(kind="cosine", total=7 * updates)
+    optimiser = fit._weights._optimiser
+    fit.loop(0)
+    assert optimiser.iterations == updates
 
 
 @pytest.mark.parametrize("rule", ["local-adjoint", "e-prop-plus"])
