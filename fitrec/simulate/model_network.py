@@ -183,7 +183,7 @@ class ModelNetwork:
         rows = n_steps if recording.tape else 0
         tape = self.new_tape(rows) if tape is None or len(tape) < rows or not is_aligned(tape) else tape[:rows]
         samples = n_steps // recording.every if len(sample) else 0
-        sampled = np.zeros((samples, len(sample) * self.width), self.dtype)
+        sampled = np.empty((samples, len(sample) * self.width), self.dtype)
         drive = Drive(self.currents(current), current_every, self._noise_state(names), trial, condition, self.seed)
         begin = State._make(a.copy() for a in state) if len(source) < indptr[delay] + self.n * n_steps else state
         while True:
