@@ -149,7 +149,8 @@ class GradientConfig(Section):
         0.1,
         gt=0,
         description="Of the weights, in units of the mean magnitude of the initial plastic weights; feed-forward weights, which "
-        "begin at 0, in units that move a neuron's mean input as much.",
+        "begin at 0, in units that move a neuron's mean input as much. e-prop-plus changes them after every bin: begin with "
+        "0.01.",
     )
     beta_1: float = Field(0.0, ge=0, lt=1, description="adam: decay of the mean gradient, per update; averaging steadies too.")
     beta_2: float = Field(
