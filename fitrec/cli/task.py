@@ -8,9 +8,8 @@ import click
 
 from fitrec.cli import gradient_tasks, options
 from fitrec.cli.bench import gradient_quality
-from fitrec.cli.device import check_device
+from fitrec.cli.device import resolve_device
 from fitrec.cli.gradient_tasks import report
-from fitrec.errors import ConfigError
 from fitrec.tasks import names
 
 EXAMPLES = """\b
@@ -21,6 +20,7 @@ EXAMPLES
   fitrec task eprop-regression --pattern lemniscate --iterations 1000
   fitrec task eprop-classification --rule e-prop --batch-size 32 --iterations 200
   fitrec task eprop-classification --surrogate arctan --feedback symmetric
+  fitrec task eprop-classification --batch-size 32 --device cuda
   fitrec task ei-decision --device cuda --json decision.json
   fitrec task nmnist --data path/to/N-MNIST
 """
@@ -90,15 +90,17 @@ def eprop_classification(**given: Any) -> None:
 
 
 def _run(task: str, *, json_file: Path | None, device: str, **given: Any) -> None:
+    from fitrec.kernels.cuda.device import open_device
     from fitrec.tasks.eprop import Request, run
 
-    if check_device(device) not in ("auto", "cpu"):
-        raise ConfigError(
-            f"--device is {device}, but eprop-{task} runs on the CPU only: its published losses come from updates in float64, "
-            "each of which waits for the one before; give --device cpu, or leave it out."
-        )
-
-    report(lambda follow: run(task, Request(**given), follow), given["iterations"], json_file, threads=1)
+    gpu = open_device(resolve_device(device))
+    report(
+        lambda follow: run(task, Request(**given), follow, gpu),
+        given["iterations"],
+        json_file,
+        threads=1,
+        device="cpu" if gpu is None else gpu.name,
+    )
 
 
 for _task in (*gradient_tasks.COMMANDS, gradient_quality):

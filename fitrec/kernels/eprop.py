@@ -142,7 +142,7 @@ class PlusState(NamedTuple):
 
 
 FIRST_STEP = 2  # the published simulations begin two steps before the first sequence
-_NEVER = np.iinfo(np.int64).min // 2
+NEVER = np.iinfo(np.int64).min // 2  # step of the last arrival of a spike where none has arrived
 
 
 def rest(neurons: Neurons) -> NeuronState:
@@ -167,7 +167,7 @@ def beginning(neurons: Neurons, learned: Learned) -> PlusState:
         neurons=rest(neurons),
         psi=np.zeros(n, dtype=dtype),
         arrivals=np.zeros(n_pre, dtype=np.bool_),
-        last_arrival=np.full(n_pre, _NEVER),
+        last_arrival=np.full(n_pre, NEVER),
         rate=np.zeros(n, dtype=dtype),
         zbar=traces[0],
         epsilon=traces[1],

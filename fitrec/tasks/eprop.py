@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.errors import ConfigError, TrainingError
+from fitrec.kernels.cuda.device import Device
 from fitrec.learn.eprop.learners import Response, Sequence
 from fitrec.tasks import draws, patterns, settings
 from fitrec.tasks.names import DEFAULT_MODELS, FAMILIES, MODELS, rule_of
@@ -38,7 +39,9 @@ class Request:
     seed: int = 1
 
 
-def run(task: str, request: Request, progress: Callable[[int, float], None] | None = None) -> dict[str, Any]:
+def run(
+    task: str, request: Request, progress: Callable[[int, float], None] | None = None, device: Device | None = None
+) -> dict[str, Any]:
     """Run `task`, "regression" or "classification".
 
     Parameters
@@ -46,6 +49,8 @@ def run(task: str, request: Request, progress: Callable[[int, float], None] | No
     task, request
     progress : optional
         Called with the number of each iteration, from 1, and its loss.
+    device : Device, optional
+        Where the network runs; no figure depends on it. None: on the processor.
 
     Returns
     -------
@@ -59,6 +64,8 @@ def run(task: str, request: Request, progress: Callable[[int, float], None] | No
         If model and rule do not belong together, or an option belongs to the other rule or task.
     TrainingError
         If the loss is no longer finite.
+    DeviceError
+        If the device has not enough memory.
 
     """
     request = _completed(task, request)
@@ -80,6 +87,7 @@ def run(task: str, request: Request, progress: Callable[[int, float], None] | No
         surrogate=request.surrogate,
         feedback=request.feedback,
         precision=request.precision,
+        device=device,
     )
     losses: list[float] = []
     errors: list[float] = []

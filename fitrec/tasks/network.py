@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fitrec.kernels.cuda.device import Device
 from fitrec.kernels.eprop import Feedback, FeedbackRule, Learned, Neurons, Reset, Rule, Surrogate
 from fitrec.kernels.optimise import Optimization, Optimizer
 from fitrec.learn.eprop.learners import IntervalLearner, Learner, Network, StepLearner
@@ -22,8 +23,9 @@ def build(
     surrogate: str,
     feedback: str,
     precision: str,
+    device: Device | None,
 ) -> Learner:
-    """Return the learner of a task; names as in `fitrec.tasks.names`, `adaptive` for each neuron."""
+    """Return the learner of a task; names as in `fitrec.tasks.names`, `adaptive` for each neuron, device None: the processor."""
     weights = drawn.weights
     dtype = np.dtype(precision)
     original = rule == "e-prop"
@@ -48,9 +50,11 @@ def build(
         feedback=follow,
     )
     if not original:
-        return StepLearner(network, window=settings.window)
+        return StepLearner(network, window=settings.window, device=device)
     softmax = settings.loss == "cross_entropy"
-    return IntervalLearner(network, window=settings.window, softmax=softmax, average_gradient=settings.average_gradient)
+    return IntervalLearner(
+        network, window=settings.window, softmax=softmax, average_gradient=settings.average_gradient, device=device
+    )
 
 
 def _neurons(

@@ -21,6 +21,12 @@ REGISTERS = {
     "columns_moment": 128,
     "columns_drive": 40,
     "columns_weights": 128,
+    **dict.fromkeys(
+        (f"eprop_{name}_{real}" for name in ("run", "respond", "back", "update", "update_out") for real in ("float", "double")),
+        64,
+    ),
+    "eprop_sequence_float": 64,
+    "eprop_sequence_double": 64,
     "drive_misses": 64,
     "drive_move": 40,
     "drive_correct": 40,

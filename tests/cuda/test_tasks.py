@@ -1,6 +1,8 @@
 """Tasks with their networks on the device equal those on the CPU, bit for bit."""
 
+import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +29,21 @@ def test_the_decision_task_equals_the_cpu(one_device: Any, monkeypatch: pytest.M
         ei_decision.run(request, device=one_device)
 
 
-def test_published_tasks_stay_on_the_cpu(capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["eprop-regression", "--device", "cuda"]
-    assert exit_status(lambda: command.main(arguments, prog_name="fitrec task", standalone_mode=False)) == 2
-    assert "eprop-regression runs on the CPU only: its published losses" in capsys.readouterr().err
+@pytest.mark.parametrize("arguments", [["--rule", "e-prop"], ["--rule", "e-prop-plus", "--optimizer", "adam"]])
+def test_the_command_runs_a_published_task_on_the_device(
+    arguments: list[str], one_device: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fitrec.cli.task.resolve_device", lambda name: {"cuda": "cuda:0"}.get(name, name))
+    monkeypatch.setattr("fitrec.kernels.cuda.device.open_device", lambda name: one_device if name == "cuda:0" else None)
+    found = []
+    for device in ("cpu", "cuda"):
+        file = tmp_path / f"{device}.json"
+        whole = ["eprop-regression", *arguments, "--steps", "30", "--iterations", "3", "--device", device, "--json", str(file)]
+        assert exit_status(lambda whole=whole: command.main(whole, prog_name="fitrec task", standalone_mode=False)) == 0
+        found.append(json.loads(file.read_text()))
+    here, there = found
+    assert (here["device"], there["device"]) == ("cpu", one_device.name)
+    for name in ("loss", "rate_hz", "parameters"):
+        assert there[name] == here[name], name
+    assert len(set(here["loss"])) == 3
+    assert min(here["rate_hz"]) > 0

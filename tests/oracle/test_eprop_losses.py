@@ -115,15 +115,15 @@ def test_trained_weights(optimizer: str, model: str, w_in: float, change: float,
     built: list[learners.StepLearner] = []
 
     class Watched(learners.StepLearner):
-        def __init__(self, network: learners.Network, *, window: int) -> None:
-            super().__init__(network, window=window)
+        def __init__(self, network: learners.Network, **options: Any) -> None:
+            super().__init__(network, **options)
             built.append(self)
             self.initial = network.learned.w.copy()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("fitrec.tasks.network.StepLearner", Watched)
         run("regression", request)
-    learned = built[0].network.learned
+    learned = built[0].learned()
     assert learned.w[:100].sum() == pytest.approx(w_in, rel=1e-10)
     assert np.abs(learned.w - built[0].initial)[:100].max() == pytest.approx(change, rel=1e-6)  # type: ignore[attr-defined]
     assert learned.w[100:].sum() == pytest.approx(w_rec, rel=1e-10)

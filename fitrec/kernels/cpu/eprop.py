@@ -10,12 +10,11 @@ weights everything in it that belongs to the postsynaptic neuron is filtered bac
 and a synapse adds zeta G_j(t) for each arriving spike. No trace per synapse is needed, and silent neurons cost nothing.
 """
 
-import math
-
 import numpy as np
 from numba import njit
 
 from fitrec.kernels.cpu.eprop_neurons import step
+from fitrec.kernels.cpu.math import exp
 from fitrec.kernels.eprop import Interval, rest
 
 _rest = njit(nogil=True, cache=True)(rest)
@@ -44,11 +43,11 @@ def add_to_rows(spikes, rows, first, amount):
 @njit(inline="always")
 def _softmax(y):
     """Replace y by its softmax."""
-    largest, total = y[0], y[0] * 0
+    largest, total = y[0], 0.0
     for k in range(y.shape[0]):
         largest = max(largest, y[k])
     for k in range(y.shape[0]):
-        y[k] = math.exp(y[k] - largest)
+        y[k] = exp(y[k] - largest)
         total += y[k]
     for k in range(y.shape[0]):
         y[k] /= total

@@ -1,9 +1,8 @@
 """One step of the e-prop neuron models (eprop.md 1.1), and the surrogate derivatives (1.2)."""
 
-import math
-
 from numba import njit
 
+from fitrec.kernels.cpu.math import exp
 from fitrec.kernels.eprop import Reset, Surrogate
 
 _NEXT_STEP, _SUBTRACT, _HARD = int(Reset.NEXT_STEP), int(Reset.SUBTRACT), int(Reset.HARD)
@@ -18,7 +17,7 @@ def surrogate(kind, u, height, width):
     if kind == _PIECEWISE_LINEAR:
         return height * max(0.0, 1.0 - x)
     if kind == _EXPONENTIAL:
-        return height * math.exp(-x)
+        return height * exp(-x)
     if kind == _FAST_SIGMOID:
         return height / ((1.0 + x) * (1.0 + x))
     return height / (1.0 + x * x)

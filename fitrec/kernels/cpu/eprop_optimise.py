@@ -1,5 +1,6 @@
 """Gradient descent and Adam, row by row, with the catch-up of e-prop+ (eprop.md 1.6); feedback that follows the readout."""
 
+import numpy as np
 from numba import njit
 
 from fitrec.kernels.cpu.optimise import adam, adam_rate
@@ -8,6 +9,15 @@ from fitrec.kernels.optimise import Optimizer
 
 _SGD = int(Optimizer.SGD)
 _SYMMETRIC, _ADAPTIVE = int(Feedback.SYMMETRIC), int(Feedback.ADAPTIVE)
+
+
+@njit(nogil=True, cache=True)
+def adam_rates(optimization, first, rates):
+    """Fill `rates` with Adam's learning rates from iteration `first` on, and return it; iteration 0 has none (nan)."""
+    for k in range(rates.shape[0]):
+        iteration = first + k
+        rates[k] = adam_rate(optimization, iteration) if iteration > 0 else np.nan
+    return rates
 
 
 @njit(nogil=True, cache=True)

@@ -8,6 +8,7 @@ from fitrec.kernels.cpu.eprop_neurons import step
 from fitrec.kernels.cpu.eprop_optimise import follow_readout, optimise_row
 
 TIDY_STEPS = 128
+TINY_SINGLE, TINY_DOUBLE = 1e-25, 1e-150  # of traces and moments: below, they become 0
 
 
 @njit(nogil=True, cache=True)
@@ -22,7 +23,7 @@ def _zero_tiny(values, tiny):
 @njit(nogil=True, cache=True)
 def _tidy(state):
     """Keep decayed traces and moments from becoming denormal."""
-    tiny = state.zbar.dtype.type(1e-25 if state.zbar.itemsize == 4 else 1e-150)
+    tiny = state.zbar.dtype.type(TINY_SINGLE if state.zbar.itemsize == 4 else TINY_DOUBLE)
     for values in (state.zbar, state.epsilon, state.ebar, state.ebar_reg, state.moments.mean, state.moments.square):
         _zero_tiny(values, tiny)
     for values in (state.moments_out.mean, state.moments_out.square):

@@ -1,14 +1,9 @@
 // Gradient descent and Adam over flat arrays of weights that may have to keep their signs: twin of kernels/cpu/optimise.py, which says
 // what is computed. A thread per weight; a warp per sum.
 #include "common.cuh"
+#include "optimise.cuh"
 #include "series.cuh"
 #include "sums.cuh"
-
-// Mirrors kernels.optimise.Numbers.
-template <class Real>
-struct Numbers {
-    Real rate, beta_1, new_1, beta_2, new_2, epsilon, w_min, w_max, scale, gain, limit, tiny;
-};
 
 __device__ __forceinline__ float with_sign(float magnitude, float sign) { return copysignf(magnitude, sign); }
 __device__ __forceinline__ double with_sign(double magnitude, double sign) { return copysign(magnitude, sign); }
@@ -32,10 +27,7 @@ __device__ __forceinline__ double softplus_moved(double a, double outward) {
 template <class Real>
 __device__ __forceinline__ Real moved(int constraint, const Numbers<Real>& o, Real w, Real change) {
     const Real zero = 0;
-    if (constraint == CONSTRAINT_NONE) {
-        const Real new_w = w - change, above = o.w_min > new_w ? o.w_min : new_w;
-        return o.w_max < above ? o.w_max : above;
-    }
+    if (constraint == CONSTRAINT_NONE) return bounded(o, w - change);
     const Real sign = with_sign(Real(1), w), size = magnitude(w), outward = -sign * change;
     const bool negative = sign < zero;
     Real low = negative ? -o.w_max : o.w_min, floor = o.tiny, result;
@@ -66,8 +58,8 @@ __device__ __forceinline__ void update(
     g = o.limit < g ? o.limit : g;
     Real change = o.rate * g;
     if (optimizer == OPTIMIZER_ADAM) {
-        const Real m = o.beta_1 * mean[i] + o.new_1 * g, s = o.beta_2 * square[i] + o.new_2 * g * g;
-        change = o.rate * m / (root(s) + o.epsilon);
+        Real m = mean[i], s = square[i];
+        change = adam(o, o.rate, g, m, s);
         mean[i] = magnitude(m) > o.tiny ? m : Real(0);
         square[i] = s > o.tiny ? s : Real(0);
     }

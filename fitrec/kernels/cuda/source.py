@@ -8,12 +8,14 @@ from importlib.resources import files
 
 import numpy as np
 
-from fitrec.kernels.cpu import lif, noise, philox, recurring, rls_state, wiring
+from fitrec.kernels.cpu import eprop_plus, lif, noise, philox, recurring, rls_state, wiring
 from fitrec.kernels.cuda.series import series
+from fitrec.kernels.eprop import Feedback, Reset, Surrogate
 from fitrec.kernels.optimise import LINEAR_FROM, PART, Constraint, Optimizer
 
 _INCLUDE = re.compile(r'^#include "([\w.]+)"$', re.MULTILINE)
 _ONCE = re.compile(r"^#pragma once$", re.MULTILINE)  # headers are put in place once anyhow
+_KINDS = (Optimizer, Constraint, Reset, Surrogate, Feedback)
 _KERNEL = re.compile(r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\s*\(")
 
 
@@ -87,7 +89,7 @@ def _constants() -> str:
         "RECURRING_GROUP": recurring.GROUP,
         "LINEAR_FROM": LINEAR_FROM.hex(),
         "SMALLEST_DOUBLE": sys.float_info.min.hex(),
-        **{f"OPTIMIZER_{kind.name}": int(kind) for kind in Optimizer},
-        **{f"CONSTRAINT_{kind.name}": int(kind) for kind in Constraint},
+        "TIDY_STEPS": eprop_plus.TIDY_STEPS,
+        **{f"{kinds.__name__.upper()}_{kind.name}": int(kind) for kinds in _KINDS for kind in kinds},
     }
     return "".join(f"#define {name} {value}\n" for name, value in values.items())

@@ -1,52 +1,16 @@
 """The e-prop kernels: numba equals the reference, the published surrogate values, what the cutoff leaves alone."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 
 from fitrec.kernels.cpu import eprop as cpu
 from fitrec.kernels.cpu import eprop_plus as cpu_plus
-from fitrec.kernels.eprop import FeedbackRule, Learned, Neurons, Rule, Surrogate, beginning, rest
+from fitrec.kernels.eprop import FeedbackRule, Neurons, Surrogate, beginning, rest
 from fitrec.kernels.optimise import Optimization
 from fitrec.kernels.reference import eprop as reference
 from fitrec.kernels.reference import eprop_plus as reference_plus
 from fitrec.kernels.reference.eprop_neurons import step
-
-N_IN, N, N_OUT, STEPS = 12, 16, 2, 150
-
-
-def network(dtype: str, *, reset: int, surrogate: int = 0, threshold: float = 0.6) -> tuple[Neurons, Rule, Learned]:
-    """Neurons with parameters of their own, half of them adaptive; some synapses are not plastic."""
-    random = np.random.default_rng(3)
-    decay = np.exp(-1 / random.uniform(8, 30, N))
-    neurons = Neurons(
-        decay=decay.astype(dtype),
-        gain=(1 - 0.5 * decay).astype(dtype),
-        threshold=random.uniform(0.8 * threshold, 1.2 * threshold, N).astype(dtype),
-        adapt_beta=np.where(np.arange(N) < N // 2, 0, 0.2).astype(dtype),
-        adapt_decay=np.full(N, np.exp(-1 / 50)).astype(dtype),
-        v_min=-1.0,
-        v_reset=-0.2,
-        refractory_steps=3,
-        reset=reset,
-        surrogate=surrogate,
-        height=0.5,
-        width=0.6,
-    )
-    rule = Rule(kappa=0.9, kappa_reg=0.95, readout_decay=0.92, readout_gain=0.7, c_reg=0.5, target_rate=0.01, cutoff_steps=12)
-    learned = Learned(
-        w=random.normal(0.1, 0.3, (N_IN + N, N)).astype(dtype),
-        w_plastic=random.random((N_IN + N, N)) < 0.9,
-        w_out=random.normal(0, 0.3, (N, N_OUT)).astype(dtype),
-        feedback=random.normal(0, 0.3, (N_OUT, N)).astype(dtype),
-    )
-    return neurons, rule, learned
-
-
-def task(rate: float = 0.08) -> tuple[Any, Any]:
-    random = np.random.default_rng(4)
-    return random.random((STEPS, N_IN)) < rate, random.normal(size=(STEPS, N_OUT))
+from tests.eprop_cases import N_IN, STEPS, N, network, task
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-11), ("float32", 1e-4)])
