@@ -185,6 +185,7 @@ def problem(preset: Preset, simulator: Simulator, threads: int) -> Problem:
         smoothing=np.ones(1),
         rate_floor_hz=float(np.exp(_LOG_DRIVE[0])),
         sharpening=0,
+        static_smoothing_s=0.05,
         threads=threads,
     )
     if preset.psth_like:

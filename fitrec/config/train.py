@@ -244,6 +244,12 @@ class TrainConfig(Section):
         description="Iterations that sharpen the target rates before they become drives, because the network's PSTH is "
         "smoothed again before it is compared; helps networks that can follow (feed-forward input), hurts others. 0: none.",
     )
+    static_smoothing_ms: float = Field(
+        50.0,
+        gt=0,
+        description="Width of the boxcar that smooths the averages over trials of the static current, which the plastic inputs have "
+        "to make up for: a short one follows fast responses, a long one needs fewer trials. (Not for gradient rules.)",
+    )
     validation_trials: int = Field(
         10,
         ge=2,

@@ -18,9 +18,6 @@ from fitrec.networks.weights import Weights
 from fitrec.targets.drive import inverse_curve, invert
 from fitrec.targets.smoothing import kernel_weights
 
-# The static current of a few trials is noisy (standard deviation 0.6 at any moment): it is smoothed, averaged over loops, and
-# used as far as it recurs from one half of the trials to the other.
-STATIC_SMOOTHING_S = 0.05
 # Rates below this are too noisy to be told apart by their drives.
 LEAST_COMPARED_HZ = 0.5
 MAX_CORRECTION_STEP = 0.3
@@ -52,7 +49,9 @@ class DriveTargets:
         self._rate_hz, self._threads = problem.rate_hz, problem.threads
         host = HostDrives(self._curve, problem.threads)
         self.arrays: DriveArrays = host if device is None else DeviceDrives(device, self._curve)
-        self._static_smoothing = kernel_weights(problem.bin_s, "boxcar", STATIC_SMOOTHING_S)
+        # The static current of a few trials is noisy (standard deviation 0.6 at any moment): it is smoothed, averaged over loops,
+        # and used as far as it recurs from one half of the trials to the other.
+        self._static_smoothing = kernel_weights(problem.bin_s, "boxcar", problem.static_smoothing_s)
         # The target was smoothed once and the network's PSTH is smoothed again before the two are compared, so the network itself
         # has to follow sharper rates: van Cittert's iteration undoes part of the blur, rates kept positive.
         sharp = problem.rate_hz.copy()

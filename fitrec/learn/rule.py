@@ -81,6 +81,8 @@ class Problem:
         Target rates below it are raised to it before they become drives.
     sharpening : int
         Iterations that sharpen the target rates before they become drives; 0: none.
+    static_smoothing_s : float
+        Width of the boxcar that averages of the static current over trials are smoothed with (least squares).
     threads : int or None
         Threads; results do not depend on them.
     progress : callable
@@ -98,6 +100,7 @@ class Problem:
     smoothing: NDArray[np.float64]
     rate_floor_hz: float
     sharpening: int
+    static_smoothing_s: float
     threads: int | None
     progress: Progress = unobserved
     continuous: bool = False

@@ -174,6 +174,7 @@ def make_training(
         smoothing=kernel_weights(targets.bin_size_s, **targets.smoothing),
         rate_floor_hz=config.rate_floor_hz,
         sharpening=config.sharpening,
+        static_smoothing_s=1e-3 * config.static_smoothing_ms,
         threads=threads,
         progress=progress,
         continuous=targets.is_continuous,

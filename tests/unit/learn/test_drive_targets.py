@@ -61,6 +61,23 @@ def test_static_current_is_subtracted() -> None:
     np.testing.assert_allclose(drives.plastic_drive(), before - 0.75 * per_neuron)
 
 
+def test_static_current_is_smoothed_over_as_long_as_was_asked_for() -> None:
+    bin_s = tiny_training().problem.bin_s
+    current = np.zeros((2, 2, 25, 12))
+    current[:, :, 12] = 1.0  # one bin, the same in both halves of the trials
+
+    def supplied(width_s: float) -> NDArray[np.float64]:
+        drives = DriveTargets(make_problem(static_smoothing_s=width_s))
+        before = drives.plastic_drive()
+        drives.observe_static_current(current, weight=1.0)
+        return np.asarray(before - drives.plastic_drive())[0, :, 0]
+
+    sharp, wide = supplied(bin_s), supplied(5 * bin_s)
+    np.testing.assert_allclose(sharp, np.eye(25)[12], atol=1e-12)
+    assert np.flatnonzero(wide > 1e-9).tolist() == [10, 11, 12, 13, 14]
+    np.testing.assert_allclose(wide[10:15] / wide[12], 1.0)
+
+
 def test_correction_pushes_towards_the_target() -> None:
     problem = make_problem()
     met, too_low, too_high, twice = (DriveTargets(problem) for _ in range(4))
