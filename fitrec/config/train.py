@@ -247,8 +247,8 @@ class TrainConfig(Section):
     static_smoothing_ms: float = Field(
         50.0,
         gt=0,
-        description="Width of the boxcar that smooths the averages over trials of the static current, which the plastic inputs have "
-        "to make up for: a short one follows fast responses, a long one needs fewer trials. (Not for gradient rules.)",
+        description="Width of the boxcar that smooths the averages over trials of the static current, which the plastic inputs "
+        "have to make up for: a short one follows fast responses, a long one needs fewer trials. (Not for gradient rules.)",
     )
     validation_trials: int = Field(
         10,
