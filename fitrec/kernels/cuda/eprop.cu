@@ -25,19 +25,9 @@ __device__ __forceinline__ void advance(const Neurons<Real>& m, const Learned<Re
     const Cells<Real> cells = {run.cells.v + first, run.cells.adaptation + first, run.cells.refractory + first};
     for (int t = 0; t < run.n_steps; ++t) {
         const uint32_t* inputs = run.inputs + (first_step + t) * n_words_in;
-        uint32_t *spikes = run.spikes + (first_step + t) * n_words, *before = spikes - n_words;
-        for (int base = 0; base < m.n; base += blockDim.x) {
-            const int j = base + threadIdx.x;
-            bool fires = false;
-            if (j < m.n) {
-                Real current = 0;
-                add_rows(inputs, n_words_in, l.w, m.n, j, current);
-                if (t > 0) add_rows(before, n_words, l.w + (int64_t)m.n_in * m.n, m.n, j, current);
-                fires = step_neuron(m, cells, j, current, t > 0 && is_set(before, j), run.amounts + (first_step + t) * m.n + j);
-            }
-            const uint32_t word = __ballot_sync(FULL_WARP, fires);
-            if (threadIdx.x % 32 == 0 && j < m.n) spikes[j / 32] = word;
-        }
+        uint32_t* spikes = run.spikes + (first_step + t) * n_words;
+        Real* psi = run.amounts + (first_step + t) * m.n;
+        step_neurons(m, cells, l.w, inputs, t > 0 ? spikes - n_words : nullptr, spikes, psi, threadIdx.x, blockDim.x);
         __syncthreads();
     }
 }
@@ -163,7 +153,6 @@ __device__ __forceinline__ void update_out(
     l.w_out[at] = descended(d, d.numbers.rate, before, total / run.divisor, l.moments_out.mean[at], l.moments_out.square[at]);
     follow_readout(m, d, l, j, k, before);
 }
-
 
 extern "C" __global__ void __launch_bounds__(256) eprop_run_float(
     const __grid_constant__ Neurons<float> m, const __grid_constant__ Learned<float> l,

@@ -95,6 +95,27 @@ __device__ __forceinline__ bool step_neuron(
     return spikes;
 }
 
+// A step of all neurons, shared by threads `first`, `first` + 1, ... of `stride`: whole warps, so that 32 neurons make one word of
+// `spikes`. `inputs` and `before` are the rows that arrive, `before` null where nothing does; psi: (n,).
+template <class Real>
+__device__ __forceinline__ void step_neurons(
+    const Neurons<Real>& m, const Cells<Real>& cells, const Real* w, const uint32_t* inputs, const uint32_t* before, uint32_t* spikes,
+    Real* psi, int first, int stride) {
+    const int n_words = words_of(m.n), n_words_in = words_of(m.n_in);
+    for (int base = 0; base < m.n; base += stride) {
+        const int j = base + first;
+        bool fires = false;
+        if (j < m.n) {
+            Real current = 0;
+            add_rows(inputs, n_words_in, w, m.n, j, current);
+            if (before) add_rows(before, n_words, w + (int64_t)m.n_in * m.n, m.n, j, current);
+            fires = step_neuron(m, cells, j, current, before && is_set(before, j), psi + j);
+        }
+        const uint32_t word = __ballot_sync(FULL_WARP, fires);
+        if (threadIdx.x % 32 == 0 && j < m.n) spikes[j / 32] = word;
+    }
+}
+
 // Change one weight by one iteration.
 template <class Real>
 __device__ __forceinline__ Real descended(const Descent<Real>& d, Real rate, Real w, Real g, Real& mean, Real& square) {

@@ -53,18 +53,7 @@ __device__ __forceinline__ void advance(
     const int n_words = words_of(m.n), n_words_in = words_of(m.n_in);
     const uint32_t *inputs = run.inputs + (int64_t)(t + 1) * n_words_in, *before = run.spikes + (int64_t)(t + 1) * n_words;
     uint32_t* spikes = run.spikes + (int64_t)(t + 2) * n_words;
-    for (int base = 0; base < m.n; base += my.stride) {
-        const int j = base + my.first;
-        bool fires = false;
-        if (j < m.n) {
-            Real current = 0;
-            add_rows(inputs, n_words_in, l.w, m.n, j, current);
-            add_rows(before, n_words, l.w + (int64_t)m.n_in * m.n, m.n, j, current);
-            fires = step_neuron(m, run.cells, j, current, is_set(before, j), run.psi_now + j);
-        }
-        const uint32_t word = __ballot_sync(FULL_WARP, fires);
-        if (threadIdx.x % 32 == 0 && j < m.n) spikes[j / 32] = word;
-    }
+    step_neurons(m, run.cells, l.w, inputs, before, spikes, run.psi_now, my.first, my.stride);
     for (int k = my.first; k < m.n_out; k += my.stride) {
         Real arriving = 0;
         add_rows(before, n_words, l.w_out, m.n_out, k, arriving);
