@@ -3,6 +3,7 @@
 Other work on the machine disturbs processor time least; of memory and caches it still takes its share.
 """
 
+import logging
 import time
 from collections.abc import Mapping
 
@@ -12,6 +13,8 @@ import psutil
 from fitrec.errors import ConfigError
 from fitrec.kernels.cuda.device import Device
 from fitrec.threads import thread_map
+
+logger = logging.getLogger(__name__)
 
 
 def require_memory(needed: float, what: str, remedy: str, options: Mapping[str, float] | None = None) -> None:
@@ -51,9 +54,14 @@ def copy_bandwidth(threads: int) -> float:
     return 2.0 * source.nbytes / best
 
 
-def device_flops(device: Device, size: int = 4096) -> float:
-    """Operations per second of float32 matrix products on a device."""
+def device_flops(device: Device, size: int = 4096) -> float | None:
+    """Operations per second of float32 matrix products on a device; None where CuPy finds no cuBLAS, which nothing else needs."""
     a = device.xp.ones((size, size), np.float32)
+    try:
+        a @ a
+    except Exception as error:  # CuPy's class for a library that is not found differs between its versions
+        logger.warning("matrix products of the device cannot be timed: %s", error)
+        return None
     return 2.0 * size**3 / min(device.seconds(lambda: a @ a) for _ in range(4))
 
 

@@ -111,7 +111,7 @@ def run(
     peak = device_flops(on_device) if on_device else peak_flops(threads)
     seconds, cpu_seconds, plastic = _time_solve(statistics, target, pre, initial, inputs_exc, threads, on_device)
     if not on_device:
-        peak = max(peak, peak_flops(threads))
+        peak = max(peak or 0.0, peak_flops(threads))
     busy = seconds if on_device else cpu_seconds
     n_samples = trials * BINS
     flops = count * (n_samples * inputs * (inputs + 1) + inputs**3 / 3 + 2 * n_samples * inputs)
@@ -122,8 +122,8 @@ def run(
         "cpu_seconds_all": cpu_seconds * neurons / count,
         "cpu_seconds_keeping": keeping,
         "gflops" if on_device else "gflops_per_core": None if shared else flops / busy / 1e9,
-        "peak_gflops" if on_device else "peak_gflops_per_core": peak / 1e9,
-        "percent_of_peak": None if shared else 100 * flops / busy / peak,
+        "peak_gflops" if on_device else "peak_gflops_per_core": peak and peak / 1e9,
+        "percent_of_peak": None if shared or not peak else 100 * flops / busy / peak,
         "relative_error_float64": _error(
             np.concatenate(checked),
             statistics.system(PENALTIES.feed_forward, PENALTIES.fluctuations, threads).scale,

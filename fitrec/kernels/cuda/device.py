@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.errors import DeviceError
-from fitrec.kernels.cuda.compile import compile_cuda
+from fitrec.kernels.cuda.compile import architecture, compile_cuda
 from fitrec.kernels.cuda.source import source
 
 
@@ -151,6 +151,10 @@ class CudaDevice:
         self._device = cupy.cuda.Device(number)
         self._device.use()
         properties = cupy.cuda.runtime.getDeviceProperties(number)
+        try:
+            cupy.ones(1, np.float32)
+        except Exception as error:  # of the driver, of memory, of CuPy's compiler: anything that will fail again later
+            raise DeviceError(f"cuda:{number} cannot be used: {error}; see docs/gpu.md, or use --device cpu") from error
         self.shared_bytes = int(properties["sharedMemPerBlockOptin"])
         self._multiprocessors = int(properties["multiProcessorCount"])
         self.name = f"cuda:{number} ({properties['name'].decode()})"
@@ -175,20 +179,25 @@ class CudaDevice:
         cooperative: bool = False,
     ) -> None:
         """Start a kernel; see `Device.launch`."""
-        function = _function(self._device.id, module, kernel, shared)
+        function = _kernel(self._device.id, module, kernel).function(shared)
         function((grid,), (block,), args, shared_mem=shared, enable_cooperative_groups=cooperative)
 
     def resident_blocks(self, module: str, kernel: str, block: int, shared: int = 0) -> int:
         """Return the number of blocks of this kernel that can run at the same time."""
         from cupy_backends.cuda.api import driver
 
-        function = _function(self._device.id, module, kernel, shared)
-        return self._multiprocessors * int(driver.occupancyMaxActiveBlocksPerMultiprocessor(function.ptr, block, shared))
+        function = _kernel(self._device.id, module, kernel).function(shared)
+        blocks = int(driver.occupancyMaxActiveBlocksPerMultiprocessor(function.ptr, block, shared))
+        if blocks == 0:
+            sizes = f"{block} threads with {shared} bytes of shared memory"
+            raise DeviceError(f"{self.name} cannot run {kernel}: a block of {sizes} does not fit")
+        return self._multiprocessors * blocks
 
     def free_bytes(self) -> int:
-        """Memory that is left for new arrays, what CuPy's pool holds for reuse included."""
-        free, _ = self._device.mem_info
-        return int(free) + int(self.xp.get_default_memory_pool().free_bytes())
+        """Memory that is left for new arrays, what CuPy's pool holds for reuse included; CUPY_GPU_MEMORY_LIMIT counts."""
+        pool = self.xp.get_default_memory_pool()
+        free, limit = int(self._device.mem_info[0]) + int(pool.free_bytes()), int(pool.get_limit())
+        return min(free, max(0, limit - int(pool.used_bytes()))) if limit else free
 
     def seconds(self, work: Callable[[], object]) -> float:
         """Return the seconds between two events of the device before and after `work`; see `Device.seconds`."""
@@ -200,22 +209,34 @@ class CudaDevice:
         return 1e-3 * float(self.xp.cuda.get_elapsed_time(begin, end))
 
 
-@cache
-def _function(number: int, module: str, kernel: str, shared: int) -> Any:
-    """Compiled kernel on device `number`, which is the current one."""
-    from cupy_backends.cuda.api import driver
+class _Kernel:
+    """A kernel of one device, and how much dynamic shared memory its launches may take so far."""
 
-    function = _module(number, module).get_function(kernel)
-    if shared:  # what a kernel takes besides counts too: beyond 48 KB it must be asked for
-        driver.funcSetAttribute(function.ptr, driver.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared)
-    return function
+    def __init__(self, function: Any) -> None:
+        self._function, self._allowed = function, 0
+
+    def function(self, shared: int) -> Any:
+        """Return the function for launches that take `shared` bytes. More than 48 KB, static ones included, must be asked for."""
+        if shared > self._allowed:  # never lowered: a launch that took more may come again
+            from cupy_backends.cuda.api import driver
+
+            driver.funcSetAttribute(self._function.ptr, driver.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared)
+            self._allowed = shared
+        return self._function
+
+
+@cache
+def _kernel(number: int, module: str, kernel: str) -> _Kernel:
+    """Compiled kernel on device `number`, which is the current one."""
+    return _Kernel(_module(number, module).get_function(kernel))
 
 
 @cache
 def _module(number: int, module: str) -> Any:
     import cupy
+    from cupy_backends.cuda.libs import nvrtc
 
-    binary, _ = compile_cuda(source(module), f"sm_{cupy.cuda.Device(number).compute_capability}")
+    target = architecture(cupy.cuda.Device(number).compute_capability, nvrtc.getSupportedArchs())
     loaded = cupy.cuda.function.Module()
-    loaded.load(binary)
+    loaded.load(compile_cuda(source(module), target)[0])
     return loaded
