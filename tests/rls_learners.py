@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from fitrec.kernels.cpu import rls as kernel
 from fitrec.kernels.cpu import rls_dense
 from fitrec.kernels.cpu.aligned import aligned_zeros
+from fitrec.kernels.cpu.quads import QUAD
 from fitrec.kernels.cpu.rls_state import CODE_ONE, RlsState, RuleOptions, Signals, new_state, padded
 from fitrec.kernels.cpu.simd import WIDTH
 from fitrec.kernels.reference.rls import initial_p
@@ -164,11 +165,12 @@ def dense_p(state: RlsState, n_inputs: int) -> NDArray[np.float64]:
         return np.asarray(state.p[:, :, :n_inputs] / CODE_ONE * root[:, :, None] * root[:, None, :])
     if state.p.ndim == 3:
         return np.asarray(state.p[:, :, :n_inputs], np.float64)
-    out, start, width = np.empty((len(state.p), n_inputs, n_inputs)), 0, padded(n_inputs)
-    for a in range(n_inputs):
-        first = a // WIDTH * WIDTH
-        row = state.p[:, start : start + width - first][:, : n_inputs - first]
-        out[:, a, first:] = row
-        out[:, first:, a] = row
-        start += width - first
-    return out
+    out, start, width = np.empty((len(state.p), *2 * [padded(n_inputs)])), 0, padded(n_inputs)
+    for c in range(0, width, QUAD):
+        first = c // WIDTH * WIDTH
+        end = start + (width - first) * QUAD
+        strip = state.p[:, start:end].reshape(-1, width - first, QUAD)
+        out[:, first:, c : c + QUAD] = strip
+        out[:, c : c + QUAD, first:] = strip.transpose(0, 2, 1)
+        start = end
+    return out[:, :n_inputs, :n_inputs]

@@ -84,8 +84,9 @@ class Rls(Section):
     )
     p_storage: Literal["full", "packed", "int16"] = Field(
         "full",
-        description="How P is kept. 'full': float32. 'packed': one triangle, the same bits in half the memory, 2 to 5 times "
-        "slower. 'int16': 16 bits per element, half the memory at the same speed, weights within about 1 % after 10,000 updates.",
+        description="How P is kept. 'full': float32. 'packed': one triangle, the same bits in half the memory, 1 to 2.5 times "
+        "slower. 'int16': 16 bits per element, half the memory at about the same speed, weights within about 1 % after 10,000 "
+        "updates.",
     )
     dale: bool = Field(
         False,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.kernels.cpu.aligned import aligned_zeros
+from fitrec.kernels.cpu.quads import QUAD
 from fitrec.kernels.cpu.simd import WIDTH
 
 CODE_ONE = 32000.0  # int16 storage: the code of a correlation of 1, with room for rounding
@@ -59,9 +60,13 @@ def padded(n_inputs: int) -> int:
 
 
 def packed_size(n_inputs: int) -> int:
-    """Elements of one packed P: row a begins at the block of 16 columns that holds the diagonal."""
-    rows = np.arange(n_inputs)
-    return int((padded(n_inputs) - rows // WIDTH * WIDTH).sum())
+    """Elements of one packed P.
+
+    It is kept in strips of four columns, one after another, each row after row from the block of 16 rows that holds the diagonal
+    on: a cache line holds four rows of four columns, so that neither a row nor a column needs more than L / 4 of them.
+    """
+    blocks = padded(n_inputs) // WIDTH
+    return blocks * (blocks + 1) // 2 * WIDTH**2
 
 
 def p_bytes(n_inputs: int, storage: str) -> int:
@@ -98,7 +103,9 @@ def new_state(
     scale = aligned_zeros((pools, width if storage == "int16" else 0), dtype)
     if storage == "packed":
         p = aligned_zeros((pools, packed_size(n_inputs)), dtype)
-        p[:] = np.concatenate([whole[a, a // WIDTH * WIDTH :] for a in range(n_inputs)])
+        square = np.zeros((width, width))
+        square[:n_inputs] = whole
+        p[:] = np.concatenate([square[c // WIDTH * WIDTH :, c : c + QUAD].ravel() for c in range(0, width, QUAD)])
     elif storage == "int16":
         root = np.sqrt(np.diag(p0))
         scale[:, :n_inputs] = root

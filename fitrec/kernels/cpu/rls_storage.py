@@ -9,6 +9,7 @@ from numba import njit, types
 from numba.extending import overload
 
 from fitrec.kernels.cpu.math import fma
+from fitrec.kernels.cpu.quads import QUAD, load_column, load_row, repeat_all, repeat_each
 from fitrec.kernels.cpu.rls_state import CODE_ONE
 from fitrec.kernels.cpu.simd import WIDTH, load, prefetch, spread, store, vfma, vfnma, vmul
 
@@ -96,10 +97,11 @@ def _apply_held_full(p, scale, pool, n_inputs, g, held):
 
 
 @njit(inline="always")
-def _packed_row(a, width):
-    """Offset in a packed P of where column 0 of row a would be."""
-    block = a // WIDTH
-    return WIDTH * (block * width - WIDTH // 2 * block * (block - 1)) + a % WIDTH * (width - WIDTH * block) - WIDTH * block
+def _packed_column(c, width):
+    """Offset in a packed P of where row 0 of column c would be; the next row is `QUAD` further on."""
+    first = c // WIDTH * WIDTH
+    rows = width - first
+    return first * (width - (first - WIDTH) // 2) + (c % WIDTH // QUAD * rows - first) * QUAD + c % QUAD
 
 
 @njit(nogil=True)
@@ -107,34 +109,38 @@ def _add_columns_packed(p, scale, pool, n_inputs, changed, delta, count, q):
     width = q.shape[1]
     start, q_start = pool * p.shape[1], pool * width
     for m in range(count):
-        j = changed[m]
-        _add_row(p, start + _packed_row(j, width), delta, m, j // WIDTH * WIDTH, width, q, q_start)
-    first = 0  # of the changed inputs beyond the diagonal block
-    for a in range(n_inputs):
-        beyond = a // WIDTH * WIDTH + WIDTH
-        while first < count and changed[first] < beyond:
-            first += 1
-        if first == count:
-            break
-        row, total = _packed_row(a, width), q[pool, a]
-        for m in range(first, count):
-            total = fma(delta[m], p[pool, row + changed[m]], total)
-        q[pool, a] = total
+        j, d = changed[m], spread(delta, m)
+        diagonal = j // WIDTH * WIDTH
+        for b in range(0, diagonal, WIDTH):  # row j instead
+            row = load_row(p, start + _packed_column(b, width) + j * QUAD, (width - b) * QUAD)
+            store(q, q_start + b, vfma(d, row, load(q, q_start + b)))
+        strip = start + _packed_column(j // QUAD * QUAD, width)
+        for b in range(diagonal, width, WIDTH):
+            column = load_column(p, strip + b * QUAD, j % QUAD)
+            store(q, q_start + b, vfma(d, column, load(q, q_start + b)))
 
 
 @njit(nogil=True)
 def _apply_held_packed(p, scale, pool, n_inputs, g, held):
     width, block = g.shape[1] * WIDTH, g.shape[2] * WIDTH
-    start, g_start, whole = pool * p.shape[1], pool * g.shape[1] * block, n_inputs // ROWS * ROWS
-    for a in range(0, whole, ROWS):
-        row, first = start + _packed_row(a, width), a // WIDTH * WIDTH
-        g_a = g_start + a // WIDTH * block + a % WIDTH
-        for b in range(first, width, WIDTH):
-            _subtract_tile(p, row + b, width - first, g, g_a, g_start + b // WIDTH * block, held)
-    for a in range(whole, n_inputs):
-        row, g_a = start + _packed_row(a, width), g_start + a // WIDTH * block + a % WIDTH
-        for b in range(a // WIDTH * WIDTH, width, WIDTH):
-            _subtract_row(p, row + b, g, g_a, g_start + b // WIDTH * block, held)
+    at, g_start = pool * p.shape[1], pool * g.shape[1] * block
+    for b in range(0, width, WIDTH):
+        stride, g_b = (width - b) * QUAD, g_start + b // WIDTH * block
+        for a in range(b, width, QUAD):
+            g_a = g_start + a // WIDTH * block + a % WIDTH
+            x0, x1, x2, x3 = load(p, at), load(p, at + stride), load(p, at + 2 * stride), load(p, at + 3 * stride)
+            for i in range(0, held * WIDTH, WIDTH):
+                rows = repeat_each(g, g_a + i)
+                x0 = vfnma(rows, repeat_all(g, g_b + i), x0)
+                x1 = vfnma(rows, repeat_all(g, g_b + i + QUAD), x1)
+                x2 = vfnma(rows, repeat_all(g, g_b + i + 2 * QUAD), x2)
+                x3 = vfnma(rows, repeat_all(g, g_b + i + 3 * QUAD), x3)
+            store(p, at, x0)
+            store(p, at + stride, x1)
+            store(p, at + 2 * stride, x2)
+            store(p, at + 3 * stride, x3)
+            at += WIDTH
+        at += 3 * stride  # the three strips beside the first one
 
 
 @njit(nogil=True)

@@ -38,7 +38,8 @@ def element_pointer(context: Any, builder: Any, array_type: Any, array: Any, off
     return builder.gep(data, [offset])
 
 
-def _is_float_array(array: Any) -> bool:
+def is_float_array(array: Any) -> bool:
+    """Whether a numba type is that of a contiguous array of floats."""
     return isinstance(array, types.Array) and array.layout == "C" and isinstance(array.dtype, types.Float)
 
 
@@ -67,14 +68,14 @@ def _to_int16(builder: Any, value: Any) -> Any:
 def load(typingctx: Any, array: Any, offset: Any) -> Any:
     """Sixteen elements of the flat array from `offset`; int16 becomes float32."""
     short = isinstance(array, types.Array) and array.dtype == types.int16
-    if not (short or _is_float_array(array)):
+    if not (short or is_float_array(array)):
         return None
     vector = Vector(types.float32 if short else array.dtype)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])
         element = pointer.type.pointee
-        value = builder.load(builder.bitcast(pointer, ir.VectorType(element, WIDTH).as_pointer()), align=_element_bytes(element))
+        value = builder.load(builder.bitcast(pointer, ir.VectorType(element, WIDTH).as_pointer()), align=element_bytes(element))
         return builder.sitofp(value, ir.VectorType(ir.FloatType(), WIDTH)) if short else value
 
     return vector(array, types.intp), codegen
@@ -84,7 +85,7 @@ def load(typingctx: Any, array: Any, offset: Any) -> Any:
 def store(typingctx: Any, array: Any, offset: Any, value: Any) -> Any:
     """Write sixteen elements; into int16 they are rounded to the nearest (ties to even), and kept within its range."""
     short = isinstance(array, types.Array) and array.dtype == types.int16
-    if not isinstance(value, Vector) or not (short or _is_float_array(array)):
+    if not isinstance(value, Vector) or not (short or is_float_array(array)):
         return None
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -94,7 +95,7 @@ def store(typingctx: Any, array: Any, offset: Any, value: Any) -> Any:
         if short:
             out = _to_int16(builder, out)
         vector = builder.bitcast(pointer, ir.VectorType(element, WIDTH).as_pointer())
-        builder.store(out, vector, align=_element_bytes(element))
+        builder.store(out, vector, align=element_bytes(element))
         return context.get_dummy_value()
 
     return types.void(array, types.intp, value), codegen
@@ -103,7 +104,7 @@ def store(typingctx: Any, array: Any, offset: Any, value: Any) -> Any:
 @intrinsic
 def stream(typingctx: Any, array: Any, offset: Any, value: Any) -> Any:
     """Write sixteen elements past the caches, for what is read much later; the place must begin a cache line."""
-    if not (isinstance(value, Vector) and _is_float_array(array)):
+    if not (isinstance(value, Vector) and is_float_array(array)):
         return None
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -116,7 +117,7 @@ def stream(typingctx: Any, array: Any, offset: Any, value: Any) -> Any:
     return types.void(array, types.intp, value), codegen
 
 
-def _element_bytes(element: Any) -> int:
+def element_bytes(element: Any) -> int:
     """Size of an LLVM element type in bytes."""
     return {"float": 4, "double": 8, "i16": 2}[str(element)]
 
@@ -144,7 +145,7 @@ def broadcast(typingctx: Any, value: Any) -> Any:
 @intrinsic
 def spread(typingctx: Any, array: Any, offset: Any) -> Any:
     """Sixteen times the element of the flat array at `offset`."""
-    if not _is_float_array(array):
+    if not is_float_array(array):
         return None
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -219,7 +220,7 @@ def _pointers(builder: Any, first: Any, index: Any) -> Any:
 @intrinsic
 def load_places(typingctx: Any, array: Any, places: Any, offset: Any) -> Any:
     """Elements of the flat array at sixteen places, int32, those of the flat array `places` from `offset`."""
-    if not (_is_float_array(array) and isinstance(places, types.Array) and places.dtype == types.int32):
+    if not (is_float_array(array) and isinstance(places, types.Array) and places.dtype == types.int32):
         return None
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -235,7 +236,7 @@ def load_places(typingctx: Any, array: Any, places: Any, offset: Any) -> Any:
         suffix = {"float": "f32", "double": "f64"}[str(element)]
         function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.gather.v{WIDTH}{suffix}.v{WIDTH}p0")
         every = ir.Constant(mask, [ir.Constant(ir.IntType(1), 1)] * WIDTH)
-        alignment = ir.Constant(ir.IntType(32), _element_bytes(element))
+        alignment = ir.Constant(ir.IntType(32), element_bytes(element))
         return builder.call(function, [_pointers(builder, first, index), alignment, every, ir.Constant(value, ir.Undefined)])
 
     return Vector(array.dtype)(array, places, types.intp), codegen

@@ -4,7 +4,8 @@
 #include "rls.cuh"
 
 #define ROWS 8          // of P, per thread, that share the loads of the held-back updates
-#define LANES 16        // of a block of g, and of columns that a packed row begins with
+#define LANES 16        // of a block of g
+#define QUAD 4          // columns of a strip of a packed P
 #define CODE_SCALE ((float)(1.0 / CODE_ONE))
 #define CODE_ROOT ((float)CODE_ROOT_DOUBLE)
 #define CODE_INVERSE_ROOT ((float)(1.0 / CODE_ROOT_DOUBLE))
@@ -19,7 +20,7 @@ struct Scratch {
 // Place of element j of held-back update i.
 __device__ __forceinline__ int place(const Sizes& z, int j, int i) { return (j / LANES * z.rank + i) * LANES + j % LANES; }
 
-// x - sum_i g_i[a + m] g_i[j], for ROWS rows.
+// x - sum_i g_i[a + m] g_i[j], for ROWS rows, or columns.
 __device__ __forceinline__ void without_held_products(float (&x)[ROWS], const float* g, const Sizes& z, int held, int a, int j) {
     const float *rows = g + place(z, a, 0), *columns = g + place(z, j, 0);
     for (int i = 0; i < held * LANES; i += LANES) {
@@ -64,50 +65,62 @@ __device__ __forceinline__ void apply_held(const Full& p, const float* g, const 
     }
 }
 
-// The upper triangle: row a begins at the block of 16 columns that holds the diagonal.
+// The lower triangle, in strips of four columns; see packed_size in kernels/cpu/rls_state.py.
 struct Packed {
     float* p;
+};
+
+struct alignas(16) Quad {
+    float of[QUAD];
 };
 
 __device__ __forceinline__ Packed of_pool(Packed, const State& state, const Sizes& z, int pool) {
     return {(float*)state.p + (size_t)pool * z.packed_size};
 }
 
-// Offset of where column 0 of row a would be.
-__device__ __forceinline__ int packed_row(const Sizes& z, int a) {
-    const int block = a / LANES;
-    return LANES * (block * z.width - LANES / 2 * block * (block - 1)) + a % LANES * (z.width - LANES * block) - LANES * block;
+// Offset of where row 0 of column c would be; the next row is QUAD further on.
+__device__ __forceinline__ int packed_column(const Sizes& z, int c) {
+    const int first = c / LANES * LANES, rows = z.width - first;
+    return first * (z.width - (first - LANES) / 2) + (c % LANES / QUAD * rows - first) * QUAD + c % QUAD;
 }
 
 __device__ __forceinline__ void add_columns(
     const Packed& p, float* q, float rho, const Scratch& s, const Sizes& z, int count) {
     for (int j = threadIdx.x; j < z.width; j += blockDim.x) {
+        const float* column = p.p + packed_column(z, j);
         float x = rho * q[j];
         for (int m = 0; m < count; ++m) {
             const int c = s.changed[m];
-            x = fmaf(s.delta[m], p.p[c / LANES <= j / LANES ? packed_row(z, c) + j : packed_row(z, j) + c], x);
+            x = fmaf(s.delta[m], c / LANES <= j / LANES ? p.p[packed_column(z, c) + j * QUAD] : column[c * QUAD], x);
         }
         q[j] = x;
     }
 }
 
 __device__ __forceinline__ void apply_held(const Packed& p, const float* g, const Scratch&, const Sizes& z, int held) {
-    float* rows = p.p;  // where column `first` of row a is
+    float* strip = p.p;
     #pragma unroll 1
-    for (int a = 0; a < z.n_inputs; a += ROWS) {
-        const int first = a / LANES * LANES, stride = z.width - first;
+    for (int c = 0; c < z.width; c += ROWS) {  // two strips; a thread works on a row of them
+        const int first = c / LANES * LANES, rows = z.width - first;
         #pragma unroll 1
-        for (int j = threadIdx.x; j < stride; j += blockDim.x) {
-            float* at = rows + j;
+        for (int j = threadIdx.x; j < rows; j += blockDim.x) {
+            Quad *low = (Quad*)strip + j, *high = low + rows, left = *low, right = *high;
             float x[ROWS];
             #pragma unroll
-            for (int m = 0; m < ROWS; ++m) x[m] = a + m < z.n_inputs ? at[m * stride] : 0.0f;
-            without_held_products(x, g, z, held, a, first + j);
+            for (int m = 0; m < QUAD; ++m) {
+                x[m] = left.of[m];
+                x[QUAD + m] = right.of[m];
+            }
+            without_held_products(x, g, z, held, c, first + j);
             #pragma unroll
-            for (int m = 0; m < ROWS; ++m)
-                if (a + m < z.n_inputs) at[m * stride] = x[m];
+            for (int m = 0; m < QUAD; ++m) {
+                left.of[m] = x[m];
+                right.of[m] = x[QUAD + m];
+            }
+            *low = left;
+            *high = right;
         }
-        rows += ROWS * stride;
+        strip += ROWS * rows;
     }
 }
 
