@@ -162,6 +162,31 @@ def test_a_kernel_with_too_many_live_values_is_caught() -> None:
     assert usage(text, "sm_90")["crowded"].spilled > 0
 
 
+def test_kernels_whose_blocks_wait_for_each_other_read_what_the_others_wrote() -> None:
+    """What the host shim cannot show: barriers release and acquire, and no read goes through a cache that is not coherent.
+
+    A stronger fence would make every atomic addition of the kernel return the old value (ATOMG instead of RED).
+    """
+    model = cuda_module("lif_psc_exp", make_blocks(model_of("lif_psc_exp", None), spike_signal=True), (), np.dtype(np.float32), 0)
+    together = []
+    for text in (*map(source, modules()), model):
+        ptx = compile_cuda(text, "compute_80")[0].decode()
+        for kernel in ptx.split(".visible .entry ")[1:]:
+            if "ld.acquire.gpu.global.u32" in kernel:
+                together.append(kernel.partition("(")[0])
+                assert "red.release.gpu.global.add.u32" in kernel
+                assert "ld.global.nc" not in kernel
+                assert "membar" not in kernel
+                assert "fence" not in kernel
+    assert sorted(together) == [
+        "eprop_sequence_double",
+        "eprop_sequence_float",
+        "lif_run",
+        "model_back_through_time",
+        "model_run",
+    ]
+
+
 def test_an_error_names_the_line() -> None:
     with pytest.raises(CompilationError, match=r"(?s)for sm_80.*wrong\.cu\(7\): error"):
         compile_cuda('#line 7 "wrong.cu"\nint x = y;\n', "sm_80")

@@ -14,21 +14,31 @@ typedef long long int64_t;
 
 // Called in loops that wait for other blocks.
 __device__ __forceinline__ void spin_wait() {}
+
+// Counts one more; what the calling thread has written, or seen written, is written for whoever acquires the count.
+__device__ __forceinline__ void release_one(unsigned* count) {
+    asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(__cvta_generic_to_global(count)) : "memory");
+}
+
+__device__ __forceinline__ unsigned acquire(const unsigned* count) {
+    unsigned value;
+    asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(value) : "l"(__cvta_generic_to_global(count)) : "memory");
+    return value;
+}
 #endif
 
 constexpr unsigned FULL_WARP = 0xffffffffu;
 
 // Barrier over all blocks of a cooperative launch. `arrived` starts at zero; `round` counts this thread's barriers, from 1. What any
-// thread wrote before the barrier is seen by every thread after it: the fences of thread 0 cover its block (memory model of PTX,
-// causality order through bar.sync).
+// thread wrote before the barrier is seen by every thread after it: thread 0 releases and acquires for its block (memory model of PTX,
+// causality order through bar.sync), as in CUDA's cooperative groups. A __threadfence() here would be a stronger fence than that takes,
+// and with one anywhere in a kernel ptxas makes all its atomic additions return their old values.
 __device__ __forceinline__ void grid_barrier(unsigned* arrived, unsigned round) {
     __syncthreads();
     if (threadIdx.x == 0) {
         const unsigned wanted = round * gridDim.x;
-        __threadfence();
-        atomicAdd(arrived, 1u);
-        while ((int)(*(volatile unsigned*)arrived - wanted) < 0) spin_wait();
-        __threadfence();
+        release_one(arrived);
+        while ((int)(acquire(arrived) - wanted) < 0) spin_wait();
     }
     __syncthreads();
 }

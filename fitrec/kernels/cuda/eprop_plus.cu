@@ -162,13 +162,13 @@ __device__ __forceinline__ void run_sequence(
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) eprop_sequence_float(
+extern "C" __global__ void __launch_bounds__(256, 4) eprop_sequence_float(
     const __grid_constant__ Neurons<float> m, const __grid_constant__ Rule<float> rule, const __grid_constant__ Learned<float> l,
     const __grid_constant__ Descent<float> d, const __grid_constant__ Sequence<float> run, unsigned* arrived) {
     run_sequence(m, rule, l, d, run, arrived);
 }
 
-extern "C" __global__ void __launch_bounds__(256) eprop_sequence_double(
+extern "C" __global__ void __launch_bounds__(256, 4) eprop_sequence_double(
     const __grid_constant__ Neurons<double> m, const __grid_constant__ Rule<double> rule, const __grid_constant__ Learned<double> l,
     const __grid_constant__ Descent<double> d, const __grid_constant__ Sequence<double> run, unsigned* arrived) {
     run_sequence(m, rule, l, d, run, arrived);

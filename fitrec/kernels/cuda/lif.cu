@@ -98,9 +98,13 @@ __device__ __forceinline__ void begin_trace(float& trace, bool fired, const Span
 __device__ __forceinline__ bool update_neuron(
     const Constants& c, const Sizes& z, const State& s, const Inputs& in, const Span& span, const Output& out, const Moment& m,
     int b, int i) {
-    const size_t at = (size_t)b * z.n + i;
+    const size_t at = (size_t)b * z.n + i, buffer = ((size_t)(m.now & 1) * z.n_trials + b) * z.n + i;
     const bool exc = i < c.n_exc;
-    float x = in.drive[i];
+    // All that a step always reads, before anything is written: the reads are under way together.
+    float x = in.drive[i], v = s.v[at];
+    const int64_t in_static = s.in_static[buffer], in_plastic = s.in_plastic[buffer];
+    const float us_before = s.u_static[at], up_before = s.u_plastic[at];
+    const int waiting = s.refractory[at];
     if (in.is_forced) {
         const int slot = in.slot[i];
         if (slot >= 0) x += in.forced[(size_t)m.chunk * z.n_trained + slot];
@@ -112,20 +116,16 @@ __device__ __forceinline__ bool update_neuron(
         s.stimulus[at] = stimulus;
         x += stimulus;
     }
-    float v = s.v[at];
     const float noise = exc ? c.exc.noise : c.inh.noise;
     if (noise > 0) v = fmaf(noise, membrane_deviate(i, m.now, in.trials[b], in.condition, c.seed), v);
 
-    const size_t buffer = ((size_t)(m.now & 1) * z.n_trials + b) * z.n + i;
-    const int64_t in_static = s.in_static[buffer], in_plastic = s.in_plastic[buffer];
-    const float us = fmaf(c.decay_s, s.u_static[at], ((float)in_static * FROM_FIXED) * c.charge_s);
-    const float up = fmaf(c.decay_p, s.u_plastic[at], ((float)in_plastic * FROM_FIXED) * c.charge_p);
+    const float us = fmaf(c.decay_s, us_before, ((float)in_static * FROM_FIXED) * c.charge_s);
+    const float up = fmaf(c.decay_p, up_before, ((float)in_plastic * FROM_FIXED) * c.charge_p);
     if (in_static != 0) s.in_static[buffer] = 0;
     if (in_plastic != 0) s.in_plastic[buffer] = 0;
     s.u_static[at] = us;
     s.u_plastic[at] = up;
 
-    const int waiting = s.refractory[at];
     bool fires = false;
     if (waiting == 0) {
         const float gain_x = exc ? c.exc.gain_x : c.inh.gain_x, gain_s = exc ? c.exc.gain_s : c.inh.gain_s;
@@ -217,6 +217,7 @@ __device__ __forceinline__ void deliver_spike(
     const Wiring& w, const Constants& c, const Sizes& z, int i, int64_t* in_static, int64_t* in_plastic, Part part) {
     const Index* indices = (const Index*)w.static_indices;
     int64_t start = w.static_indptr[i];
+    const int64_t plastic = w.plastic_indptr[i], plastic_end = w.plastic_indptr[i + 1];  // not to be waited for later
     if (w.procedural.degree > 0) {
         deliver_procedural(w.procedural, c, z, i, in_static, part);
     } else if (z.by_synapse) {
@@ -228,7 +229,7 @@ __device__ __forceinline__ void deliver_spike(
             start = end;
         }
     }
-    deliver_row((const Index*)w.plastic_indices, w.plastic_fixed, w.plastic_indptr[i], w.plastic_indptr[i + 1], in_plastic, part);
+    deliver_row((const Index*)w.plastic_indices, w.plastic_fixed, plastic, plastic_end, in_plastic, part);
 }
 
 // Deliver the spike of item i of one trial: a neuron's, or a feed-forward unit's.

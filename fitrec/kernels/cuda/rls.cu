@@ -49,10 +49,13 @@ __device__ __forceinline__ float without_held(float x, const float* g, const flo
     return x;
 }
 
-// The pool's held-back updates, brought into shared memory if there is room.
-__device__ __forceinline__ float* fetch_held(float* g, const Scratch& scratch, const Sizes& z) {
+// The `held` updates that the pool holds back, brought into shared memory if there is room.
+__device__ __forceinline__ float* fetch_held(float* g, const Scratch& scratch, const Sizes& z, int held) {
     if (!scratch.g) return g;
-    for (int at = threadIdx.x; at < z.width * z.rank; at += blockDim.x) scratch.g[at] = g[at];
+    for (int j = threadIdx.x; j < z.width; j += blockDim.x) {
+        const int first = place(z, j, 0);
+        for (int i = 0; i < held * LANES; i += LANES) scratch.g[first + i] = g[first + i];
+    }
     return scratch.g;
 }
 
@@ -67,7 +70,7 @@ __device__ __forceinline__ void update(
         const P p = of_pool(P(), state, z, pool);
         float *q = state.q + (size_t)pool * z.width, *h = state.h + (size_t)pool * z.rank;
         float* stored = state.g + (size_t)pool * z.width * z.rank;
-        float* g = fetch_held(stored, scratch, z);
+        float* g = fetch_held(stored, scratch, z, held);
         const int count = gather(signals, z, pool, scratch);
         add_columns(p, q, rho, scratch, z, count);
         for (int i = threadIdx.x; i < held; i += blockDim.x) {
@@ -104,7 +107,7 @@ __device__ __forceinline__ void flush(float* shared, const State& state, const S
     const Scratch scratch = divide(shared, global_scratch, z);
     for (int pool = blockIdx.x; pool < z.n_pools; pool += gridDim.x) {
         __syncthreads();
-        const float* g = fetch_held(state.g + (size_t)pool * z.width * z.rank, scratch, z);
+        const float* g = fetch_held(state.g + (size_t)pool * z.width * z.rank, scratch, z, held);
         __syncthreads();
         apply_held(of_pool(P(), state, z, pool), g, scratch, z, held);
     }

@@ -284,6 +284,8 @@ static inline int __syncthreads_or(int p) { return __syncthreads_count(p) != 0; 
 static inline int __syncthreads_and(int p) { return __syncthreads_count(!p) == 0; }
 static inline void __syncwarp(unsigned mask = ~0u) { cuda_on_host::post(cuda_on_host::own_warp(), mask, 0); }
 static inline void spin_wait() { cuda_on_host::yield(); }
+static inline void release_one(unsigned* count) { ++*count; }
+static inline unsigned acquire(const unsigned* count) { return *(volatile const unsigned*)count; }
 static inline void __threadfence() {}
 
 template <class T>
