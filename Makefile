@@ -7,7 +7,7 @@ STAMP := $(VENV)/installed
 SOURCES := fitrec tests
 DEMO := results/demo-recording
 
-.PHONY: venv test lint demo schemas format clean
+.PHONY: venv test lint gpu demo schemas format clean
 
 venv: $(STAMP)
 
@@ -25,6 +25,10 @@ lint: $(STAMP)
 	$(BIN)/mypy fitrec
 	$(BIN)/snakefmt --check Snakefile workflows
 	$(BIN)/snakemake --lint --configfile config/default.yaml
+
+# Tests and benchmarks of a GPU with what PYTHON has there, within ten minutes and without a network: docs/gpu.md.
+gpu:
+	$(PYTHON) -m fitrec.bench --device cuda --out results/gpu
 
 # A ground-truth network makes a small recording; the pipeline fits it and the report compares the fit with the truth.
 demo: $(DEMO)/recording.nwb

@@ -4,12 +4,14 @@ import os
 import platform
 import resource
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from fitrec import __version__
+from fitrec.kernels.cuda.device import gpu_versions
 
 _PACKAGES = ("numpy", "scipy", "numba", "llvmlite")
 
@@ -29,8 +31,16 @@ def circumstances(*, device: str, threads: int) -> dict[str, Any]:
         "load_average": round(os.getloadavg()[0], 2),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"fitrec": __version__, "python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        "versions": _versions() | (gpu_versions() if device.startswith("cuda") else {}),
     }
+
+
+def _versions() -> dict[str, str]:
+    found = {"fitrec": __version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def processor() -> str:

@@ -10,14 +10,15 @@ from fitrec.kernels.cuda.device import CudaDevice
 from tests.asked import unavailable
 from tests.cuda.host.device import HostDevice, compiler
 
-# Machines with a GPU may lack what reads configurations and stores.
-_MISSING = [name for name in ("pydantic", "zarr") if find_spec(name) is None]
-collect_ignore = ["test_training.py", "test_memory.py"] if _MISSING else []
+# Machines with a GPU may lack what reads commands, configurations and stores.
+_NEEDED = {"test_training.py": ("pydantic", "zarr"), "test_memory.py": ("pydantic", "zarr"), "test_tasks.py": ("click",)}
+_MISSING = {file: [name for name in names if find_spec(name) is None] for file, names in _NEEDED.items()}
+collect_ignore = [file for file, names in _MISSING.items() if names]
 
 
 def pytest_report_header() -> list[str]:
     """Say which tests are left out."""
-    return [f"left out, for want of {' and '.join(_MISSING)}: {', '.join(collect_ignore)}"] if _MISSING else []
+    return [f"left out, for want of {' and '.join(_MISSING[file])}: {file}" for file in collect_ignore]
 
 
 def _host(reverse: bool) -> HostDevice:

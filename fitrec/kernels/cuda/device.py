@@ -130,6 +130,16 @@ def find_gpu(number: int) -> Any:
     return cupy
 
 
+def gpu_versions() -> dict[str, str]:
+    """Versions of CuPy, of the compiler and of CUDA as the driver has it; where there is a GPU."""
+    import cupy
+    from cupy_backends.cuda.libs import nvrtc
+
+    driver = int(cupy.cuda.runtime.driverGetVersion())
+    compiler = ".".join(map(str, nvrtc.getVersion()))
+    return {"cupy": cupy.__version__, "nvrtc": compiler, "cuda_driver": f"{driver // 1000}.{driver % 1000 // 10}"}
+
+
 def open_device(name: str) -> Device | None:
     """Open "cuda:<number>"; None for "cpu", which needs no opening."""
     return None if name == "cpu" else CudaDevice(int(name.removeprefix("cuda:")))
