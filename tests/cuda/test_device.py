@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fitrec.errors import DeviceError
@@ -110,6 +111,24 @@ def test_memory_that_is_free(opened: Any) -> None:
     assert opened.device.free_bytes() == 300
     opened.pool.get_limit = lambda: 50
     assert opened.device.free_bytes() == 0
+
+
+def test_large_arrays_do_not_go_through_pinned_memory(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CuPy keeps that for ever."""
+    done = []
+
+    class Array(SimpleNamespace):
+        def set(self, host: Any) -> None:
+            done.append(("set", host.flags.c_contiguous))
+
+    opened.cupy.asarray = lambda host: done.append(("staged", host.nbytes))
+    opened.cupy.empty = lambda shape, dtype: Array(shape=shape, dtype=dtype)
+    opened.cupy.cuda.get_current_stream = lambda: SimpleNamespace(synchronize=lambda: done.append("waited"))
+    monkeypatch.setattr(cuda, "_STAGED_BYTES", 100)
+    opened.device.asarray(np.zeros((5, 5), np.float32))
+    copy = opened.device.asarray(np.zeros((30, 2), np.float32)[::2].T)
+    assert done == [("staged", 100), ("set", True), "waited"]
+    assert (copy.shape, copy.dtype) == ((2, 15), np.float32)
 
 
 def test_a_cupy_whose_own_kernels_do_not_run_is_reported(opened: Any) -> None:

@@ -17,6 +17,10 @@ from fitrec.kernels.cuda.compile import architecture, compile_cuda
 from fitrec.kernels.cuda.source import source
 
 
+# Larger arrays do not go through pinned memory, of which CuPy takes the next power of two and which it never gives back.
+_STAGED_BYTES = 2**25
+
+
 class Device(Protocol):
     """What the drivers of the kernels use.
 
@@ -171,7 +175,13 @@ class CudaDevice:
 
     def asarray(self, host: NDArray[Any]) -> Any:
         """Copy of a host array on the device."""
-        return self.xp.asarray(np.ascontiguousarray(host))
+        host = np.ascontiguousarray(host)
+        if host.nbytes <= _STAGED_BYTES:
+            return self.xp.asarray(host)
+        copy = self.xp.empty(host.shape, host.dtype)
+        copy.set(host)
+        self.xp.cuda.get_current_stream().synchronize()  # where a device reads the host's memory itself, `host` may go only now
+        return copy
 
     def to_host(self, array: Any) -> NDArray[Any]:
         """Copy of a device array on the host; waits for the kernels that fill it."""
