@@ -16,7 +16,6 @@ from fitrec.errors import DeviceError
 from fitrec.kernels.cuda.compile import architecture, compile_cuda
 from fitrec.kernels.cuda.source import source
 
-
 # Larger arrays do not go through pinned memory, of which CuPy takes the next power of two and which it never gives back.
 _STAGED_BYTES = 2**25
 
