@@ -90,7 +90,9 @@ class Learners:
         form: str = "events",
         pool_size: int = 1,
         dale_from: tuple[int, int] | None = None,
+        half_flush: bool = False,
     ) -> None:
+        self.half_flush = half_flush
         self.samples, self.form, self.n_inputs, self.held = samples, form, weights.shape[1], 0
         self.state = new_state(p0, weights, rank, storage=storage, pool_size=pool_size, dtype=dtype)
         self.rule = RuleOptions(pool_size, dale_from is not None, *(dale_from or (0, 0)))
@@ -119,16 +121,16 @@ class Learners:
         rho = self.dtype(self.samples.rho)
         trace, ff_trace = (values[n].astype(self.dtype) for values in (self.samples.trace, self.samples.ff_trace))
         signals = Signals(trace, trace - rho * self._last[0], ff_trace, ff_trace - rho * self._last[1])
-        rest = (self.pre, signals, self.samples.bias[n].astype(self.dtype), self.rule, first, last)
+        rest = (self.pre, signals, self.samples.bias[n].astype(self.dtype), self.rule)
         if self.form == "one pass":
-            return int(rls_dense.one_pass_step(self.state, self._previous, *rest))
+            return int(rls_dense.one_pass_step(self.state, self._previous, *rest, first, last))
         if self.form == "two passes":
-            return int(rls_dense.two_pass_step(self.state, *rest))
-        return int(kernel.rls_step(self.state, self.held, rho, *rest))
+            return int(rls_dense.two_pass_step(self.state, *rest, first, last))
+        return int(kernel.rls_step(self.state, self.held, rho, *rest, self.half_flush, first, last))
 
     def flush(self) -> None:
         """Apply what is held back."""
-        kernel.flush(self.state, self.held, self.n_inputs, 0, len(self.pre))
+        kernel.flush(self.state, self.held, self.n_inputs, self.half_flush, 0, len(self.pre))
         self.held = 0
 
     @property

@@ -72,6 +72,7 @@ def run(
     every_ms: float,
     rank: int | None,
     storage: str,
+    flush: str = "whole",
     threads: int,
     seed: int = 1,
 ) -> dict[str, Any]:
@@ -89,11 +90,12 @@ def run(
     Raises
     ------
     ConfigError
-        If there are too few updates to apply P once, or too little memory.
+        If there are too few updates to apply P once, too little memory, or no full P to flush by half.
 
     """
     held = chosen_rank("auto" if rank is None else rank, inputs)
     require_updates(updates, held)
+    options = LearnerOptions(held, storage, 1, False, is_half(flush, storage))
     needed = neurons * (p_bytes(inputs, "full") + 4 * padded(inputs) * (held + 8))
     require_memory(needed, f"{neurons} neurons of {inputs} inputs", "give fewer --neurons or --inputs")
     samples = Samples(neurons, inputs, rate_hz, updates, every_ms, seed)
@@ -101,10 +103,10 @@ def run(
     bandwidth, flops = copy_bandwidth(threads), peak_flops(threads)
     two_pass, _ = _dense(samples, p0, held, threads, fused=False)
     one_pass, one_pass_weights = _dense(samples, p0, held, threads, fused=True)
-    event, event_weights = _event_driven(samples, p0, LearnerOptions(held, storage, 1, False), threads)
+    event, event_weights = _event_driven(samples, p0, options, threads)
     bandwidth = max(bandwidth, copy_bandwidth(threads))
     times = {"two_pass": two_pass, "one_pass": one_pass, "event_driven": event}
-    moved = bytes_moved(neurons, inputs, held, storage, samples.changed)
+    moved = bytes_moved(neurons, inputs, options, samples.changed)
     exact = float64(samples, p0)
     return {
         **{f"{form}_ms": 1e3 * seconds for form, (seconds, _) in times.items()},
@@ -121,7 +123,7 @@ def run(
         "percent_of_peak": {
             "two_pass": 400 * neurons * inputs**2 / two_pass[1] / flops,
             "one_pass": 400 * neurons * inputs**2 / one_pass[1] / flops,
-            "event_driven": 200 * neurons * inputs**2 * (1 + samples.changed) / event[1] / flops,
+            "event_driven": 200 * neurons * inputs**2 * (_share_computed(options) + samples.changed) / event[1] / flops,
         },
         "copy_gb_per_s_per_core": bandwidth / 1e9,
         "peak_gflops_per_core": flops / 1e9,
@@ -132,6 +134,7 @@ def run(
         "every_ms": every_ms,
         "rank": held,
         "storage": storage,
+        "flush": flush,
         "p_mb": neurons * p_bytes(inputs, storage) / 1e6,
     }
 
@@ -144,12 +147,26 @@ def require_updates(updates: int, held: int) -> None:
         )
 
 
-def bytes_moved(neurons: int, inputs: int, rank: int, storage: str, changed: float) -> dict[str, float]:
+def is_half(flush: str, storage: str) -> bool:
+    """Whether one half of P is computed only; raises ConfigError if it is not stored in full."""
+    if flush == "half" and storage != "full":
+        raise ConfigError(f"--flush is half, but --storage is {storage}; only a full P has two equal halves: give --flush whole.")
+    return flush == "half"
+
+
+def _share_computed(options: LearnerOptions) -> float:
+    """Share of P that is computed when updates held back are applied."""
+    return 0.5 if options.half_flush or options.storage == "packed" else 1.0
+
+
+def bytes_moved(neurons: int, inputs: int, options: LearnerOptions, changed: float) -> dict[str, float]:
     """Bytes that each form reads and writes per update where nothing stays in the caches."""
     row = 4.0 * padded(inputs)
     rest = 4 * inputs + 2 * row  # presynaptic neurons; weights read and written
-    p = p_bytes(inputs, storage)
-    events = changed * p + 2.0 * p / rank + (rank - 1) / 2 * row + row + 2 * row
+    p = p_bytes(inputs, options.storage)
+    columns = changed * (4 * inputs * row if options.storage == "packed" else p)  # packed: lines of four rows and four columns
+    applied = (1.5 if options.half_flush else 2.0) * p / options.rank
+    events = columns + applied + (options.rank - 1) / 2 * row + row + 2 * row
     return {
         "two_pass": neurons * (3 * inputs * row + rest),
         "one_pass": neurons * (2 * inputs * row + 2 * row + rest),

@@ -7,13 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.bench.machine import device_bandwidth
-from fitrec.bench.rls import CHECKED, PENALTY, Samples, bytes_moved, float64, relative, require_updates, typical
-from fitrec.kernels.cpu.rls_state import RuleOptions
+from fitrec.bench.rls import CHECKED, PENALTY, Samples, bytes_moved, float64, is_half, relative, require_updates, typical
 from fitrec.kernels.cuda.device import Device
 from fitrec.kernels.cuda.rls import Learners
 from fitrec.kernels.cuda.rls_dense import DenseLearners
 from fitrec.kernels.reference.rls import initial_p
-from fitrec.learn.rls_learner import chosen_rank
+from fitrec.learn.rls_learner import LearnerOptions, chosen_rank, rule_options
 
 Measured = tuple[float, NDArray[np.float32]]  # seconds per update, weights
 
@@ -28,6 +27,7 @@ def run(
     every_ms: float,
     rank: int | None,
     storage: str = "full",
+    flush: str = "whole",
     seed: int = 1,
 ) -> dict[str, Any]:
     """Time the three forms; the figures are those of `fitrec.bench.rls.run`, less those of processors.
@@ -37,21 +37,22 @@ def run(
     Raises
     ------
     ConfigError
-        If there are too few updates to apply P once.
+        If there are too few updates to apply P once, or no full P to flush by half.
     DeviceError
         If the device has too little memory.
 
     """
     held = chosen_rank("auto" if rank is None else rank, inputs)
     require_updates(updates, held)
+    options = LearnerOptions(held, storage, 1, False, is_half(flush, storage))
     samples = Samples(neurons, inputs, rate_hz, updates, every_ms, seed)
     p0 = initial_p(0, inputs // 2, inputs - inputs // 2, penalty=PENALTY, penalty_row_sum=0.0, penalty_feed_forward=1.0)
     bandwidth = device_bandwidth(device)
     times: dict[str, float] = {}
     times["two_pass"], _ = _dense(device, samples, p0, held, fused=False)
     times["one_pass"], one_pass = _dense(device, samples, p0, held, fused=True)
-    times["event_driven"], event_driven = _event_driven(device, samples, p0, held, storage)
-    moved = bytes_moved(neurons, inputs, held, storage, samples.changed)
+    times["event_driven"], event_driven = _event_driven(device, samples, p0, options)
+    moved = bytes_moved(neurons, inputs, options, samples.changed)
     exact = float64(samples, p0)
     return {
         **{f"{form}_ms": 1e3 * seconds for form, seconds in times.items()},
@@ -71,6 +72,7 @@ def run(
         "every_ms": every_ms,
         "rank": held,
         "storage": storage,
+        "flush": flush,
     }
 
 
@@ -84,9 +86,9 @@ def _dense(device: Device, samples: Samples, p0: NDArray[np.float64], group: int
     return _time(device, samples, step, group), learners.weights
 
 
-def _event_driven(device: Device, samples: Samples, p0: NDArray[np.float64], rank: int, storage: str) -> Measured:
-    rule = RuleOptions(1, False, 0, len(p0) // 2)
-    learners = Learners(device, p0, samples.weights, samples.pre, rule, rank, storage)
+def _event_driven(device: Device, samples: Samples, p0: NDArray[np.float64], options: LearnerOptions) -> Measured:
+    rule, half = rule_options(options, 0, len(p0) // 2), options.half_flush
+    learners = Learners(device, p0, samples.weights, samples.pre, rule, options.rank, options.storage, half_flush=half)
     learners.begin(len(next(iter(samples))[0]))
     none, nobody = device.xp.zeros(0, np.float32), device.xp.zeros(0, np.int32)
 
@@ -94,7 +96,7 @@ def _event_driven(device: Device, samples: Samples, p0: NDArray[np.float64], ran
         learners.set_bias(none, nobody, device.asarray(-bias.astype(np.float64)), instantaneous=False)
         return lambda: learners.step(samples.rho, trace, none)
 
-    return _time(device, samples, step, rank), learners.weights
+    return _time(device, samples, step, options.rank), learners.weights
 
 
 def _time(device: Device, samples: Samples, step: Callable[[Any, NDArray[np.float32]], Callable[[], None]], group: int) -> float:

@@ -147,6 +147,13 @@ def ridge(json_file: Path | None, device: str, threads: int | None, trace_bits: 
 @click.option("--every-ms", type=float, default=10.0, show_default=True, help="Time between learning steps in ms.")
 @click.option("--rank", type=click.IntRange(min=1), help="Updates of P held back; chosen from the inputs without it.")
 @click.option("--storage", type=click.Choice(["full", "packed", "int16"]), default="full", show_default=True, help="Form of P.")
+@click.option(
+    "--flush",
+    type=click.Choice(["whole", "half"]),
+    default="whole",
+    show_default=True,
+    help="How updates are applied to a full P.",
+)
 @options.threads
 @options.device
 @_json

@@ -32,6 +32,7 @@ class Rls:
         evaluate_every: int,
         rank: int | str,
         p_storage: str,
+        flush: str,
         dale: bool,
     ) -> None:
         network = problem.simulator.network
@@ -58,6 +59,7 @@ class Rls:
             storage=p_storage,
             pool_size=network.plastic_pool_size,
             dale=dale,
+            half_flush=flush == "half",
         )
         self._trials, self._has_aim = make_trials(problem, p0, weights, options, instantaneous=self._instantaneous), False
 

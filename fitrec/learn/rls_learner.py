@@ -28,6 +28,8 @@ class LearnerOptions(NamedTuple):
         Consecutive neurons that share their plastic inputs, and with them one P.
     dale : bool
         Keep the weights of E inputs >= 0 and those of I inputs <= 0.
+    half_flush : bool
+        Apply what is held back to one triangle of a full P, and write it a second time, transposed; the same bits.
 
     """
 
@@ -35,6 +37,7 @@ class LearnerOptions(NamedTuple):
     storage: str
     pool_size: int
     dale: bool
+    half_flush: bool = False
 
 
 def automatic_rank(n_inputs: int) -> int:
@@ -72,7 +75,7 @@ class CpuLearner:
         n_ff = self._n_inputs - pre.shape[1]
         self._rule = rule_options(options, n_ff, n_exc)
         self._state = new_state(p0, weights, options.rank, storage=options.storage, pool_size=options.pool_size)
-        self._threads = threads or available_threads()
+        self._threads, self._half_flush = threads or available_threads(), options.half_flush
         edges = np.linspace(0, len(self._pre), 4 * self._threads + 1).astype(int)
         self._blocks = list(pairwise(edges.tolist()))
         self._last = (np.zeros(0, np.float32), np.zeros(0, np.float32))
@@ -110,7 +113,9 @@ class CpuLearner:
         signals = Signals(trace, trace - rho * last, ff_trace, ff_trace - rho * ff_last)
 
         def step(block: tuple[int, int]) -> int:
-            return int(kernel.rls_step(self._state, self._held, rho, self._pre, signals, bias, self._rule, *block))
+            return int(
+                kernel.rls_step(self._state, self._held, rho, self._pre, signals, bias, self._rule, self._half_flush, *block)
+            )
 
         bad = [neuron for neuron in thread_map(step, self._blocks, self._threads) if neuron >= 0]
         self._held = (self._held + 1) % self._rank
@@ -122,7 +127,7 @@ class CpuLearner:
         held, self._held = self._held, 0
 
         def apply(block: tuple[int, int]) -> None:
-            kernel.flush(self._state, held, self._n_inputs, *block)
+            kernel.flush(self._state, held, self._n_inputs, self._half_flush, *block)
 
         thread_map(apply, self._blocks, self._threads)
 

@@ -219,7 +219,7 @@ def make_trials(
     if device is not None:
         rule = rule_options(options, network.n_feed_forward, network.n_plastic_exc)
         pre = np.ascontiguousarray(network.plastic_pre[:: options.pool_size])
-        learners = Learners(device, p0, start, pre, rule, options.rank, options.storage)
+        learners = Learners(device, p0, start, pre, rule, options.rank, options.storage, half_flush=options.half_flush)
         return CudaTrials(problem, learners, weights, instantaneous=instantaneous)
     learner = CpuLearner(p0, start, network.plastic_pre, network.n_plastic_exc, options, problem.threads)
     return CpuTrials(problem, learner, weights, instantaneous=instantaneous)

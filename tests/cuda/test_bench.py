@@ -19,9 +19,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr(module, name, lambda device, value=value: value, raising=False)
 
 
-@pytest.mark.parametrize("storage", ["full", "int16"])
-def test_rls(storage: str, one_device: Any) -> None:
-    sizes = {"neurons": 3, "inputs": 20, "rate_hz": 8.0, "updates": 24, "every_ms": 10.0, "rank": 8, "storage": storage}
+@pytest.mark.parametrize(("storage", "flush"), [("full", "half"), ("int16", "whole")])
+def test_rls(storage: str, flush: str, one_device: Any) -> None:
+    p = {"storage": storage, "flush": flush}
+    sizes = {"neurons": 3, "inputs": 20, "rate_hz": 8.0, "updates": 24, "every_ms": 10.0, "rank": 8, **p}
     found, expected = rls_device.run(one_device, **sizes), rls.run(**sizes, threads=1)
     for name in ("relative_difference", "relative_error_float64", "gigabytes_moved"):  # the same bits
         assert found[name] == expected[name]

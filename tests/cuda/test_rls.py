@@ -28,7 +28,8 @@ class Pair:
         weights = np.random.default_rng(2).normal(0, 0.1, (n_learners, len(p0))).astype(F)
         self.cpu = CpuLearners(self.samples, p0, weights, rank, F, **options)
         storage = options.get("storage", "full")
-        self.found = Learners(device, p0, weights, pre[::pool_size].copy(), self.cpu.rule, rank, storage)
+        half = options.get("half_flush", False)
+        self.found = Learners(device, p0, weights, pre[::pool_size].copy(), self.cpu.rule, rank, storage, half_flush=half)
         self.begin()
 
     def begin(self) -> None:
@@ -95,6 +96,17 @@ def test_other_ways_to_store_p(storage: str, n_exc: int, n_inh: int, n_ff: int, 
     pair.begin()
     pair.learn()
     pair.assert_equal()
+
+
+@pytest.mark.parametrize(("n_exc", "n_inh", "n_ff", "rank"), [(1, 1, 0, 1), (17, 14, 1, 16), (20, 17, 11, 3), (70, 71, 0, 8)])
+def test_half_of_p_is_computed_and_mirrored(n_exc: int, n_inh: int, n_ff: int, rank: int, device: Any) -> None:
+    pair = Pair(device, n_exc, n_inh, n_ff, rank, half_flush=True)
+    assert pair.learn() == -1
+    pair.cpu.flush()
+    pair.found.flush()
+    pair.assert_equal()
+    p = pair.cpu.p
+    np.testing.assert_array_equal(p, p.transpose(0, 2, 1))
 
 
 def test_dale_and_pools(device: Any) -> None:

@@ -86,7 +86,7 @@ def _gather_rows(matrix, columns, first, end, rows, panels):
 @njit(inline="always")
 def _to_panel(rows, samples, panels, start):
     for s in range(0, samples, WIDTH):
-        transpose(rows, s, SAMPLES, panels, (start // WIDTH * SAMPLES + s) * WIDTH)
+        transpose(rows, s, SAMPLES, panels, (start // WIDTH * SAMPLES + s) * WIDTH, WIDTH)
 
 
 @njit(nogil=True)

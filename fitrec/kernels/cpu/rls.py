@@ -67,7 +67,7 @@ def _hold_back(g, h, pool, held, k, c, rk):
 
 
 @njit(nogil=True, cache=True)
-def rls_step(state, held, rho, pre, signals, bias, rule, first, last):
+def rls_step(state, held, rho, pre, signals, bias, rule, half_flush, first, last):
     """Update the pools first..last-1 once.
 
     Parameters
@@ -83,6 +83,8 @@ def rls_step(state, held, rho, pre, signals, bias, rule, first, last):
     bias : (neuron,)
         Other currents minus the target.
     rule : RuleOptions
+    half_flush : bool
+        Compute one triangle of a full P only when they are applied, see `apply_held`.
 
     Returns
     -------
@@ -113,13 +115,13 @@ def rls_step(state, held, rho, pre, signals, bias, rule, first, last):
             return bad
         _hold_back(g, h, pool, held, k, c, rk)
         if held + 1 == rank:
-            apply_held(state.p, state.scale, pool, n_inputs, g, rank)
+            apply_held(state.p, state.scale, pool, n_inputs, g, rank, half_flush)
             _subtract_held(q, pool * width, g, h, pool, rank, q, pool * width)
     return -1
 
 
 @njit(nogil=True, cache=True)
-def flush(state, held, n_inputs, first, last):
+def flush(state, held, n_inputs, half_flush, first, last):
     """Apply what the pools first..last-1 hold back (at the end of a trial)."""
     for pool in range(first, last):
-        apply_held(state.p, state.scale, pool, n_inputs, state.g, held)
+        apply_held(state.p, state.scale, pool, n_inputs, state.g, held, half_flush)

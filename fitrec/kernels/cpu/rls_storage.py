@@ -12,6 +12,7 @@ from fitrec.kernels.cpu.math import fma
 from fitrec.kernels.cpu.quads import QUAD, load_column, load_row, repeat_all, repeat_each
 from fitrec.kernels.cpu.rls_state import CODE_ONE
 from fitrec.kernels.cpu.simd import WIDTH, load, prefetch, spread, store, vfma, vfnma, vmul
+from fitrec.kernels.cpu.tiles import stream_transpose, subtract_product
 
 ROWS = 4  # of P worked on together: they share the loads of q or g
 
@@ -20,8 +21,11 @@ def add_columns(p, scale, pool, n_inputs, changed, delta, count, q):
     """Add sum_m delta[m] P[:, changed[m]] of one pool to its q; `changed` ascends."""
 
 
-def apply_held(p, scale, pool, n_inputs, g, held):
-    """Subtract sum_i g_i g_i' from one P, over the `held` updates held back."""
+def apply_held(p, scale, pool, n_inputs, g, held, half):
+    """Subtract sum_i g_i g_i' from one P, over the `held` updates held back.
+
+    With `half` one triangle of a full P is computed, and each tile written a second time where it is mirrored: the same bits.
+    """
 
 
 @njit(inline="always")
@@ -82,11 +86,28 @@ def _subtract_row(p, at, g, g_a, g_b, held):
     store(p, at, x)
 
 
+@njit(inline="always")
+def _subtract_half(p, pool, n_inputs, g, held):
+    """Apply the held-back updates to whole blocks of 16 rows; returns how many rows these are."""
+    width, block = p.shape[2], g.shape[2] * WIDTH
+    g_start, whole = pool * g.shape[1] * block, n_inputs // WIDTH * WIDTH
+    for a in range(0, whole, WIDTH):
+        for b in range(a, width, WIDTH):
+            at, mirrored = (pool * n_inputs + a) * width + b, (pool * n_inputs + b) * width + a
+            for k in range(WIDTH):
+                prefetch(p, at + 2 * WIDTH + k * width)
+            g_a, g_b = g_start + a // WIDTH * block, g_start + b // WIDTH * block
+            subtract_product(g, g_a, WIDTH, g, g_b, WIDTH, held, p, at, width)
+            if a < b < whole:
+                stream_transpose(p, at, width, p, mirrored, width)
+    return whole
+
+
 @njit(nogil=True)
-def _apply_held_full(p, scale, pool, n_inputs, g, held):
+def _apply_held_full(p, scale, pool, n_inputs, g, held, half):
     width, block = p.shape[2], g.shape[2] * WIDTH
     g_start, whole = pool * g.shape[1] * block, n_inputs // ROWS * ROWS
-    for a in range(0, whole, ROWS):
+    for a in range(_subtract_half(p, pool, n_inputs, g, held) if half else 0, whole, ROWS):
         row, g_a = (pool * n_inputs + a) * width, g_start + a // WIDTH * block + a % WIDTH
         for b in range(0, width, WIDTH):
             _subtract_tile(p, row + b, width, g, g_a, g_start + b // WIDTH * block, held)
@@ -121,7 +142,7 @@ def _add_columns_packed(p, scale, pool, n_inputs, changed, delta, count, q):
 
 
 @njit(nogil=True)
-def _apply_held_packed(p, scale, pool, n_inputs, g, held):
+def _apply_held_packed(p, scale, pool, n_inputs, g, held, half):
     width, block = g.shape[1] * WIDTH, g.shape[2] * WIDTH
     at, g_start = pool * p.shape[1], pool * g.shape[1] * block
     for b in range(0, width, WIDTH):
@@ -183,7 +204,7 @@ def _recode_tile(p, at, stride, old, inverse, a, b, g, g_a, g_b, held):
 
 
 @njit(nogil=True)
-def _apply_held_int16(p, scale, pool, n_inputs, g, held):
+def _apply_held_int16(p, scale, pool, n_inputs, g, held, half):
     width, block, one = g.shape[1] * WIDTH, g.shape[2] * WIDTH, scale.dtype.type(1.0)
     start, g_start = pool * n_inputs * width, pool * g.shape[1] * block
     old, inverse = np.zeros(width, scale.dtype), np.zeros(width, scale.dtype)
@@ -223,6 +244,6 @@ def _add_columns(p, scale, pool, n_inputs, changed, delta, count, q):
 
 
 @overload(apply_held)
-def _apply_held(p, scale, pool, n_inputs, g, held):
+def _apply_held(p, scale, pool, n_inputs, g, held, half):
     chosen = _choose(p, _apply_held_full, _apply_held_packed, _apply_held_int16)
-    return lambda p, scale, pool, n_inputs, g, held: chosen(p, scale, pool, n_inputs, g, held)
+    return lambda p, scale, pool, n_inputs, g, held, half: chosen(p, scale, pool, n_inputs, g, held, half)

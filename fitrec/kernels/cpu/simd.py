@@ -101,6 +101,11 @@ def store(typingctx: Any, array: Any, offset: Any, value: Any) -> Any:
     return types.void(array, types.intp, value), codegen
 
 
+def mark_as_streamed(builder: Any, written: Any) -> None:
+    """Let a store go past the caches."""
+    written.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+
+
 @intrinsic
 def stream(typingctx: Any, array: Any, offset: Any, value: Any) -> Any:
     """Write sixteen elements past the caches, for what is read much later; the place must begin a cache line."""
@@ -111,7 +116,7 @@ def stream(typingctx: Any, array: Any, offset: Any, value: Any) -> Any:
         pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])
         vector = builder.bitcast(pointer, ir.VectorType(pointer.type.pointee, WIDTH).as_pointer())
         written = builder.store(args[2], vector, align=LINE_BYTES)
-        written.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+        mark_as_streamed(builder, written)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, value), codegen

@@ -25,7 +25,7 @@ struct Signals {
 struct Sizes {
     int32_t n_pools, n_neurons, n_inputs, n_ff, width, rank;
     int32_t pool_size, dale, first_exc, first_inh;
-    int32_t scratch_is_shared, g_is_shared, packed_size;
+    int32_t scratch_is_shared, g_is_shared, packed_size, half_flush;
 };
 
 __device__ __forceinline__ bool finite(float x) { return fabsf(x) <= 0x1.fffffep127f; }

@@ -57,6 +57,7 @@ class Sizes(NamedTuple):
     scratch_is_shared: np.int32
     g_is_shared: np.int32
     packed_size: np.int32
+    half_flush: np.int32
 
 
 # The kernels have a form for each way to store P.
@@ -71,7 +72,7 @@ def state_bytes(n_pools: int, n_neurons: int, n_inputs: int, rank: int, storage:
 
 
 class Learners:
-    """Learners of all pools; the arguments are those of `kernels.cpu.rls_state.new_state`.
+    """Learners of all pools; the arguments are those of `kernels.cpu.rls_state.new_state` and `kernels.cpu.rls.rls_step`.
 
     Attributes
     ----------
@@ -93,6 +94,8 @@ class Learners:
         rule: RuleOptions,
         rank: int,
         storage: str = "full",
+        *,
+        half_flush: bool = False,
     ) -> None:
         n_neurons, n_inputs = weights.shape
         n_pools, width = len(pre), padded(n_inputs)
@@ -142,6 +145,7 @@ class Learners:
             scratch_is_shared=np.int32(scratch_is_shared),
             g_is_shared=np.int32(g_is_shared),
             packed_size=np.int32(packed_size(n_inputs)),
+            half_flush=np.int32(half_flush),
         )
         self._last = self._delta = (xp.zeros(0, np.float32), xp.zeros(0, np.float32))
 

@@ -44,7 +44,7 @@ class DenseLearners:
         self._factor, self._pre, self._none = xp.zeros(n_neurons, np.float32), device.asarray(pre), xp.zeros(0, np.float32)
         self._bad = device.asarray(np.array([NONE_BAD], np.uint64))
         self._block = max(64, min(MAX_BLOCK, -(-width // 32) * 32))
-        numbers = (n_neurons, n_neurons, n_inputs, 0, width, 1, 1, 0, 0, 0, 1, 0, 0)
+        numbers = (n_neurons, n_neurons, n_inputs, 0, width, 1, 1, 0, 0, 0, 1, 0, 0, 0)
         self._sizes = Sizes(*(np.int32(number) for number in numbers))
         self._shared = 4 * width * (3 if fused else 2)
         kernel = "rls_one_pass" if fused else "rls_first_pass"

@@ -30,6 +30,23 @@ __device__ __forceinline__ void without_held_products(float (&x)[ROWS], const fl
     }
 }
 
+// ROWS rows of a triangle from row a on, in column j; or ROWS columns in row j.
+struct Item {
+    int a, j;
+};
+
+// One of the items of a triangle whose rows begin at the diagonal's block of `unit`. The longest rows are taken with the shortest, so
+// that there are width / (2 ROWS) pairs of width + unit items each, and all threads have as much to do.
+__device__ __forceinline__ Item of_triangle(const Sizes& z, int item, int unit) {
+    const int pair = item / (z.width + unit), upper = pair * ROWS, lower = z.width - ROWS - upper;
+    const int j = upper / unit * unit + item % (z.width + unit);
+    return j < z.width ? Item{upper, j} : Item{lower, j - z.width + lower / unit * unit};
+}
+
+struct alignas(16) Quad {
+    float of[QUAD];
+};
+
 // All of P in float32: (input, width).
 struct Full {
     float* p;
@@ -49,8 +66,29 @@ __device__ __forceinline__ void add_columns(
     }
 }
 
+// P <- P - sum_i g_i g_i': the upper triangle, written a second time where it is mirrored.
+__device__ __forceinline__ void apply_held_by_half(const Full& p, const float* g, const Sizes& z, int held) {
+    const int items = z.width / (2 * ROWS) * (z.width + ROWS);
+    for (int item = threadIdx.x; item < items; item += blockDim.x) {
+        const Item at = of_triangle(z, item, ROWS);
+        float* rows = p.p + (size_t)at.a * z.width + at.j;
+        float x[ROWS];
+        #pragma unroll
+        for (int m = 0; m < ROWS; ++m) x[m] = at.a + m < z.n_inputs ? rows[m * z.width] : 0.0f;
+        without_held_products(x, g, z, held, at.a, at.j);
+        #pragma unroll
+        for (int m = 0; m < ROWS; ++m)
+            if (at.a + m < z.n_inputs) rows[m * z.width] = x[m];
+        if (at.j < at.a + ROWS || at.j >= z.n_inputs) continue;
+        Quad* mirrored = (Quad*)(p.p + (size_t)at.j * z.width + at.a);
+        mirrored[0] = {x[0], x[1], x[2], x[3]};
+        mirrored[1] = {x[4], x[5], x[6], x[7]};
+    }
+}
+
 // P <- P - sum_i g_i g_i'
 __device__ __forceinline__ void apply_held(const Full& p, const float* g, const Scratch&, const Sizes& z, int held) {
+    if (z.half_flush) return apply_held_by_half(p, g, z, held);
     const int items = (z.n_inputs + ROWS - 1) / ROWS * z.width;
     for (int item = threadIdx.x; item < items; item += blockDim.x) {
         const int a = item / z.width * ROWS, j = item % z.width;
@@ -68,10 +106,6 @@ __device__ __forceinline__ void apply_held(const Full& p, const float* g, const 
 // The lower triangle, in strips of four columns; see packed_size in kernels/cpu/rls_state.py.
 struct Packed {
     float* p;
-};
-
-struct alignas(16) Quad {
-    float of[QUAD];
 };
 
 __device__ __forceinline__ Packed of_pool(Packed, const State& state, const Sizes& z, int pool) {
@@ -98,29 +132,16 @@ __device__ __forceinline__ void add_columns(
 }
 
 __device__ __forceinline__ void apply_held(const Packed& p, const float* g, const Scratch&, const Sizes& z, int held) {
-    float* strip = p.p;
-    #pragma unroll 1
-    for (int c = 0; c < z.width; c += ROWS) {  // two strips; a thread works on a row of them
-        const int first = c / LANES * LANES, rows = z.width - first;
-        #pragma unroll 1
-        for (int j = threadIdx.x; j < rows; j += blockDim.x) {
-            Quad *low = (Quad*)strip + j, *high = low + rows, left = *low, right = *high;
-            float x[ROWS];
-            #pragma unroll
-            for (int m = 0; m < QUAD; ++m) {
-                x[m] = left.of[m];
-                x[QUAD + m] = right.of[m];
-            }
-            without_held_products(x, g, z, held, c, first + j);
-            #pragma unroll
-            for (int m = 0; m < QUAD; ++m) {
-                left.of[m] = x[m];
-                right.of[m] = x[QUAD + m];
-            }
-            *low = left;
-            *high = right;
-        }
-        strip += ROWS * rows;
+    const int items = z.width / (2 * ROWS) * (z.width + LANES);
+    for (int item = threadIdx.x; item < items; item += blockDim.x) {  // a row of two strips
+        const Item at = of_triangle(z, item, LANES);
+        Quad* low = (Quad*)(p.p + packed_column(z, at.a)) + at.j;
+        Quad* high = low + z.width - at.a / LANES * LANES;
+        const Quad left = *low, right = *high;
+        float x[ROWS] = {left.of[0], left.of[1], left.of[2], left.of[3], right.of[0], right.of[1], right.of[2], right.of[3]};
+        without_held_products(x, g, z, held, at.a, at.j);
+        *low = {x[0], x[1], x[2], x[3]};
+        *high = {x[4], x[5], x[6], x[7]};
     }
 }
 

@@ -38,9 +38,13 @@ def test_figures_of_the_command(tmp_path: Path) -> None:
     assert set(figures["relative_error_float64"]) == {"one_pass", "event_driven"}
 
 
-@pytest.mark.parametrize(("storage", "bound"), [("full", 3e-6), ("packed", 3e-6), ("int16", 3e-3)])
-def test_the_forms_that_are_timed_learn_the_same(storage: str, bound: float) -> None:
-    figures = run(**{**SMALL, "storage": storage})
+@pytest.mark.parametrize(
+    ("storage", "flush", "bound"),
+    [("full", "whole", 3e-6), ("full", "half", 3e-6), ("packed", "whole", 3e-6), ("int16", "whole", 3e-3)],
+)
+def test_the_forms_that_are_timed_learn_the_same(storage: str, flush: str, bound: float) -> None:
+    figures = run(**{**SMALL, "storage": storage, "flush": flush})
+    assert (figures["storage"], figures["flush"]) == (storage, flush)
     assert 0 < figures["relative_difference"] < bound
     assert 0 < figures["relative_error_float64"]["one_pass"] < 3e-6
     assert 0 < figures["relative_error_float64"]["event_driven"] < bound
@@ -49,6 +53,7 @@ def test_the_forms_that_are_timed_learn_the_same(storage: str, bound: float) -> 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
+        ({"flush": "half", "storage": "packed"}, r"--flush is half, but --storage is packed; .*: give --flush whole"),
         ({"rank": 61}, r"--updates is 60, but P is only updated after 61; give at least 61"),
         ({"neurons": 10**9}, r"1000000000 neurons of 30 inputs need .* GB of memory, but only .* fewer --neurons or --inputs"),
     ],

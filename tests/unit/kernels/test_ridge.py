@@ -7,6 +7,7 @@ import pytest
 from numba import njit
 
 from fitrec.kernels.cpu import ridge, ridge_pool, shared_gram, tiles
+from fitrec.kernels.cpu.aligned import aligned_zeros
 from fitrec.kernels.cpu.ridge import Eliminated, Regressions, Traces
 from fitrec.kernels.reference import ridge as reference
 
@@ -84,16 +85,19 @@ def test_tiles_are_sums_in_the_order_of_the_samples(rows: int, monkeypatch: pyte
     np.testing.assert_array_equal(out[:, :, [0, 1, 18, 19]], np.stack([start] * 3)[:, :, [0, 1, 18, 19]])
 
 
-def test_transpose() -> None:
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_transpose(dtype: type) -> None:
     @njit
-    def transpose(source: Any, out: Any) -> None:
-        tiles.transpose(source, 2, source.shape[1], out, 5)
+    def transpose(source: Any, out: Any, past_caches: Any) -> None:
+        tiles.transpose(source, 2, source.shape[1], out, 5, out.shape[1])
+        tiles.stream_transpose(source, 2, source.shape[1], past_caches, 32, past_caches.shape[1])
 
-    source, out = np.arange(16 * 21, dtype=F).reshape(16, 21), np.zeros(300, F)
-    transpose(source, out)
-    np.testing.assert_array_equal(out[5:261].reshape(16, 16), source[:, 2:18].T)
-    assert not out[:5].any()
-    assert not out[261:].any()
+    source, expected = np.arange(16 * 21, dtype=dtype).reshape(16, 21), np.zeros((18, 48), dtype)
+    out, past_caches = aligned_zeros((18, 48), dtype), aligned_zeros((18, 48), dtype)
+    transpose(source, out, past_caches)
+    expected[:16, 5:21] = source[:, 2:18].T
+    np.testing.assert_array_equal(out, expected)
+    np.testing.assert_array_equal(past_caches, np.roll(expected, 27, axis=1))
 
 
 @pytest.mark.parametrize(("n_inputs", "n_exc"), [(1, 1), (17, 5), (48, 30)])

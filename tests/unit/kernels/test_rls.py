@@ -75,6 +75,17 @@ def test_packed_p_gives_the_bits_of_full_p(inputs: tuple[int, int]) -> None:
     np.testing.assert_array_equal(full.p, packed.p)
 
 
+@pytest.mark.parametrize("inputs", [(4, 4), (13, 16), (20, 17), (30, 31)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_half_of_p_gives_the_bits_of_all_of_it(inputs: tuple[int, int], dtype: type) -> None:
+    """11, 32, 40 and 64 inputs, of which 0, 32, 32 and 64 are whole blocks."""
+    samples = poisson_samples(60, *inputs, 3)
+    p0, weights = problem(*inputs, 3, 3)
+    whole, half = (run(samples, p0, weights, 8, dtype, half_flush=half) for half in (False, True))
+    for name, found in half.state._asdict().items():
+        np.testing.assert_array_equal(found, getattr(whole.state, name), err_msg=name)
+
+
 @pytest.mark.parametrize(("inputs", "share"), [(58, 0.69), (90, 0.63), (400, 0.53), (1000, 0.52)])
 def test_packed_p_takes_little_more_than_half_the_memory(inputs: int, share: float) -> None:
     assert 0.5 < p_bytes(inputs, "packed") / p_bytes(inputs, "full") < share

@@ -33,6 +33,12 @@ def test_packed_p_trains_to_the_same_bits_in_less_memory() -> None:
         np.testing.assert_array_equal(full[name], packed[name])
 
 
+def test_half_of_p_trains_to_the_same_bits() -> None:
+    whole, half = trained().state(), trained(flush="half").state()
+    for name in whole:
+        np.testing.assert_array_equal(whole[name], half[name])
+
+
 def test_16_bits_train_to_nearly_the_same_weights_in_half_the_memory() -> None:
     full, short = trained(loops=1).state(), trained(p_storage="int16", loops=1).state()
     assert short["p"].nbytes == full["p"].nbytes // 2
