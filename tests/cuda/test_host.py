@@ -72,6 +72,12 @@ extern "C" __global__ void half_a_warp(int* out) {
     else out[1] = __shfl_sync(0xffff0000u, 1, 16);
 }
 
+extern "C" __global__ void one_more(int* out) {
+    DYNAMIC_SHARED(int, x);
+    x[threadIdx.x] = threadIdx.x;
+    out[threadIdx.x] = x[threadIdx.x];
+}
+
 struct Inner { double a; short b; };
 struct Outer { char first; Inner inner; float* x; int n; };
 extern "C" __global__ void add_all(const Outer s) {
@@ -133,6 +139,37 @@ def test_a_barrier_that_not_all_reach_is_a_deadlock() -> None:
 def test_differing_masks_are_an_error() -> None:
     with pytest.raises(HostError, match="differing masks: block 0, thread 16"):
         run(built(), "half_a_warp", 1, 32, (np.zeros(2, np.int32),))
+
+
+def test_shared_memory_that_a_block_has_not_is_an_error() -> None:
+    out = np.zeros(32, np.int32)
+    run(built(), "one_more", 2, 32, (out,), shared=4 * 32)
+    with pytest.raises(HostError, match="one_more: more dynamic shared memory is written than a block has"):
+        run(built(), "one_more", 2, 32, (out,), shared=4 * 31)
+
+
+def test_arrays_of_the_device_do_not_meet_those_of_the_host() -> None:
+    device, host = HostDevice(), np.arange(3)
+    there = device.asarray(np.arange(3))
+    for mistake in (
+        lambda: there + host,
+        lambda: there[host],
+        lambda: there.__setitem__(slice(None), host),
+        lambda: there.__setitem__(host, 1),
+        lambda: device.asarray(there),
+        lambda: device.to_host(host),
+    ):
+        with pytest.raises(HostError):
+            mistake()
+    there[:] = there[there] + 1
+    assert device.to_host(there).tolist() == [1, 2, 3]
+
+
+def test_memory_that_nobody_filled_is_rubbish() -> None:
+    xp = HostDevice().xp
+    assert np.isnan(xp.empty((2, 3), np.float32)).all()
+    assert np.isnan(xp.empty(4)).all()
+    assert (xp.empty(2, np.int32) == -1).all()
 
 
 def test_arguments_have_the_size_of_the_parameters() -> None:

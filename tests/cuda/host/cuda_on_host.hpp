@@ -49,7 +49,8 @@ extern char __stop_cuda_shared[] __attribute__((weak, visibility("hidden")));
 namespace cuda_on_host {
 
 constexpr std::size_t STACK_BYTES = 128 * 1024;
-constexpr char RUBBISH = 0x5a;
+constexpr char RUBBISH = 0x5a, BEYOND = 0x3c;
+constexpr std::size_t SLOTS_BEYOND = 64;  // behind a block's dynamic shared memory, to see who writes there
 
 struct alignas(16) Slot {
     char bytes[16];
@@ -160,8 +161,9 @@ static std::size_t static_bytes() { return __stop_cuda_shared - __start_cuda_sha
 static void start(Block& b, unsigned index, unsigned threads, std::size_t shared, std::size_t first_fiber) {
     b.index = index;
     b.busy = threads;
-    b.dynamic.resize((shared + sizeof(Slot) - 1) / sizeof(Slot));
-    if (shared) std::memset(b.dynamic.data(), RUBBISH, b.dynamic.size() * sizeof(Slot));
+    b.dynamic.resize((shared + sizeof(Slot) - 1) / sizeof(Slot) + SLOTS_BEYOND);
+    std::memset(b.dynamic.data(), BEYOND, b.dynamic.size() * sizeof(Slot));
+    std::memset(b.dynamic.data(), RUBBISH, shared);
     b.statics.assign(static_bytes(), RUBBISH);
     b.all = Meeting();
     b.all.live = threads;
@@ -195,6 +197,12 @@ static bool run(Block& b, bool reverse) {
     return any;
 }
 
+// Whether a block wrote behind the `shared` bytes of dynamic shared memory that it was given.
+static bool wrote_beyond(const Block& b, std::size_t shared) {
+    const char* bytes = b.dynamic.data()->bytes;
+    return std::any_of(bytes + shared, bytes + b.dynamic.size() * sizeof(Slot), [](char byte) { return byte != BEYOND; });
+}
+
 static const char* run_grid(unsigned grid, unsigned threads, std::size_t shared, bool cooperative, bool reverse) {
     static std::mutex one_at_a_time;
     const std::lock_guard<std::mutex> lock(one_at_a_time);
@@ -216,6 +224,8 @@ static const char* run_grid(unsigned grid, unsigned threads, std::size_t shared,
             idle = any ? 0 : idle + 1;
             if (idle == 3) failure = "deadlock: threads wait for others that never come";
         }
+        for (const Block& b : together)
+            if (failure.empty() && wrote_beyond(b, shared)) failure = "more dynamic shared memory is written than a block has";
     }
     if (!failure.empty()) pool.clear();  // fibers that were left in the middle of a kernel
     return failure.empty() ? nullptr : failure.c_str();

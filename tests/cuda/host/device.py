@@ -22,6 +22,7 @@ from fitrec.kernels.cuda.source import kernels, source
 SHIM = Path(__file__).with_name("cuda_on_host.hpp")
 FLAGS = ("-std=c++20", "-O2", "-march=native", "-ffp-contract=off", "-fPIC", "-shared", "-U_FORTIFY_SOURCE", "-Wall", "-Werror",
          "-Wno-unused-function", "-Wno-unknown-pragmas", "-Wno-unused-variable")  # fmt: skip
+RUBBISH = 0xFF  # of floating-point numbers: not a number
 
 
 class HostError(RuntimeError):
@@ -40,13 +41,33 @@ class DeviceArray(np.ndarray):
             options["out"] = tuple(x.view(np.ndarray) for x in options["out"])
         return _on_device(getattr(ufunc, method)(*plain, **options))
 
+    def __getitem__(self, places: Any) -> Any:
+        """Take a part, by numbers of the host or arrays of the device."""
+        _require_no_host_array("an index", places)
+        return super().__getitem__(places)
+
+    def __setitem__(self, places: Any, values: Any) -> None:
+        """Set a part, as above."""
+        _require_no_host_array("an index", places)
+        _require_no_host_array("values", values)
+        super().__setitem__(places, values)
+
+
+def _require_no_host_array(what: str, given: Any) -> None:
+    if any(type(one) is np.ndarray for one in (given if isinstance(given, tuple) else (given,))):
+        raise HostError(f"an array of the device is given {what} of the host")
+
 
 class _Module:
-    """NumPy, but arrays are those of the device."""
+    """NumPy, but arrays are those of the device; new ones that nobody has filled are full of rubbish."""
 
     def __getattr__(self, name: str) -> Any:
         function = getattr(np, name)
         return lambda *args, **options: _on_device(function(*args, **options))
+
+    def empty(self, shape: Any, dtype: Any = np.float64) -> DeviceArray:
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        return np.full(size, RUBBISH, np.uint8).view(dtype).reshape(shape).view(DeviceArray)
 
 
 def _on_device(value: Any) -> Any:
