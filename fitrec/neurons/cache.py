@@ -2,33 +2,11 @@
 
 import hashlib
 import importlib.util
-import os
 import sys
-import tempfile
-from functools import cache
-from pathlib import Path
 from types import ModuleType
 
+from fitrec.kernels.cache import cache_folder, write_whole
 from fitrec.kernels.cpu.sources import digest
-
-
-def cache_folder() -> Path:
-    """Return the folder of generated code: in ``FITREC_CACHE``, ``XDG_CACHE_HOME`` or ``~/.cache``, else a temporary one."""
-    for variable, below in (("FITREC_CACHE", "models"), ("XDG_CACHE_HOME", "fitrec/models"), ("HOME", ".cache/fitrec/models")):
-        if os.environ.get(variable):
-            folder = Path(os.environ[variable]) / below
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError:
-                continue
-            if os.access(folder, os.W_OK):
-                return folder
-    return _temporary()
-
-
-@cache
-def _temporary() -> Path:
-    return Path(tempfile.mkdtemp(prefix="fitrec-models-"))
 
 
 def load_module(text: str) -> ModuleType:
@@ -39,12 +17,9 @@ def load_module(text: str) -> ModuleType:
     name = "fitrec_model_" + hashlib.sha256(digest().encode() + text.encode()).hexdigest()[:24]
     if name in sys.modules:
         return sys.modules[name]
-    path = cache_folder() / f"{name}.py"
+    path = cache_folder("models") / f"{name}.py"
     if not path.is_file() or path.read_text() != text:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{name}")
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        os.replace(temporary, path)
+        write_whole(path, text.encode())
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None

@@ -1,11 +1,12 @@
 """Every CUDA file compiles for the architectures that fitrec is meant for, within its registers and without spilling any."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from fitrec.kernels.cuda.compile import OPTIONS, CompilationError, compile_cuda
+from fitrec.kernels.cuda.compile import OPTIONS, CompilationError, compile_cuda, compiled
 from fitrec.kernels.cuda.source import kernels, modules, source, with_constants
 from fitrec.neurons.blocks import make_blocks
 from fitrec.neurons.load import library_names
@@ -185,6 +186,29 @@ def test_kernels_whose_blocks_wait_for_each_other_read_what_the_others_wrote() -
         "model_back_through_time",
         "model_run",
     ]
+
+
+def test_compiled_code_is_kept_for_later_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FITREC_CACHE", str(tmp_path))
+    made = []
+
+    def compile_once(text: str, architecture: str) -> tuple[bytes, str]:
+        made.append(architecture)
+        return compile_cuda(text, architecture)
+
+    monkeypatch.setattr("fitrec.kernels.cuda.compile.compile_cuda", compile_once)
+    text = 'extern "C" __global__ void f(float* x) { x[0] = 1.0f; }'
+    first = compiled(text, "sm_90")
+    assert compiled(text, "sm_90") == first == compile_cuda(text, "sm_90")[0]
+    assert made == ["sm_90"]
+    compiled(text, "sm_80")
+    compiled(text.replace("1.0f", "2.0f"), "sm_90")
+    assert made == ["sm_90", "sm_80", "sm_90"]
+    for file in (tmp_path / "cuda").iterdir():  # damaged
+        file.write_bytes(file.read_bytes()[:-5])
+    assert compiled(text, "sm_90") == first
+    assert len(made) == 4
+    assert len(list((tmp_path / "cuda").iterdir())) == 3
 
 
 def test_an_error_names_the_line() -> None:

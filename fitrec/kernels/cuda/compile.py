@@ -1,12 +1,17 @@
 """Compiles CUDA sources with NVRTC, which needs no GPU.
 
 Not through ``cupy.RawModule``: CuPy adds ``-ftz=true``, which sets denormal numbers to zero, and the CPU does not. Besides, what
-the tests compile is then what a device runs. A file takes a fraction of a second.
+the tests compile is then what a device runs. A file takes up to two seconds, so what was made is kept for later runs.
 """
 
+import hashlib
+import logging
 from collections.abc import Iterable, Sequence
 
 from fitrec.errors import DeviceError
+from fitrec.kernels.cache import cache_folder, write_whole
+
+logger = logging.getLogger(__name__)
 
 # Every operation rounds as on the CPU: multiplication and addition are fused only where the source says so, denormal numbers are
 # kept, division and square root round correctly. The host compiler's counterpart is -ffp-contract=off.
@@ -59,3 +64,23 @@ def compile_cuda(text: str, architecture: str, further: Sequence[str] = ()) -> t
         return made, nvrtc.getProgramLog(program)
     finally:
         nvrtc.destroyProgram(program)
+
+
+def compiled(text: str, architecture: str) -> bytes:
+    """Return what `compile_cuda` makes, from the cache of earlier runs if it is there and undamaged."""
+    from cupy_backends.cuda.libs import nvrtc
+
+    key = hashlib.sha256(repr((nvrtc.getVersion(), OPTIONS, architecture, text)).encode()).hexdigest()
+    path = cache_folder("cuda") / f"{key}.bin"
+    try:
+        digest, binary = path.read_bytes().split(b"\n", 1)
+        if hashlib.sha256(binary).hexdigest().encode() == digest:
+            return binary
+    except (OSError, ValueError):  # not there, or no whole file
+        pass
+    binary, _ = compile_cuda(text, architecture)
+    try:
+        write_whole(path, hashlib.sha256(binary).hexdigest().encode() + b"\n" + binary)
+    except OSError as error:
+        logger.info("compiled kernels are not kept for later runs: %s", error)
+    return binary

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.errors import DeviceError
-from fitrec.kernels.cuda.compile import architecture, compile_cuda
+from fitrec.kernels.cuda.compile import architecture, compiled
 from fitrec.kernels.cuda.source import source
 
 # Larger arrays do not go through pinned memory, of which CuPy takes the next power of two and which it never gives back.
@@ -257,5 +257,5 @@ def _module(number: int, module: str) -> Any:
 
     target = architecture(cupy.cuda.Device(number).compute_capability, nvrtc.getSupportedArchs())
     loaded = cupy.cuda.function.Module()
-    loaded.load(compile_cuda(source(module), target)[0])
+    loaded.load(compiled(source(module), target))
     return loaded
