@@ -108,10 +108,10 @@ def _loop(preset: str, **options: Any) -> Work:
     return work
 
 
-def _rls(neurons: int, inputs: int) -> Work:
+def _rls(neurons: int, inputs: int, storage: str = "full", flush: str = "whole") -> Work:
     def work(device: Device | None, small: bool) -> dict[str, Any]:
         size: dict[str, Any] = {"neurons": 4 if small else neurons, "inputs": 20 if small else inputs, "updates": 96}
-        options: dict[str, Any] = {"rate_hz": 5.0, "every_ms": 10.0, "rank": None, "storage": "full"}
+        options: dict[str, Any] = {"rate_hz": 5.0, "every_ms": 10.0, "rank": None, "storage": storage, "flush": flush}
         if device is None:
             return rls.run(**size, **options, threads=available_threads())
         return rls_device.run(device, **size, **options)
@@ -160,6 +160,8 @@ _WORK: dict[str, Work] = {
     "simulate": _simulate,
     "gradient": _gradient,
     "rls-1000": _rls(1000, 1000),
+    "rls-128-half": _rls(66_002, 128, flush="half"),
+    "rls-128-packed": _rls(66_002, 128, storage="packed"),
     "million": _loop("million", loops=2),
 }
 # Seconds for each part, in their order.
@@ -174,5 +176,7 @@ LIMITS_S: dict[str, float] = {
     "simulate": 60,
     "gradient": 60,
     "rls-1000": 60,
+    "rls-128-half": 60,
+    "rls-128-packed": 60,
     "million": 200,
 }
