@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Sequence
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from fitrec.errors import DeviceError
 from fitrec.kernels.cuda import device as cuda
+from fitrec.kernels.cuda.arguments import address, pack
 from fitrec.kernels.cuda.compile import architecture, compile_cuda
 
 NEWEST = (75, 80, 86, 87, 88, 89, 90, 100, 103, 110, 120, 121)
@@ -42,6 +43,38 @@ def test_ptx_is_what_the_driver_takes() -> None:
     made, _ = compile_cuda('extern "C" __global__ void f(float* x) { x[0] = 1.0f; }', "compute_80")
     assert b".target sm_80" in made
     assert b".visible .entry f" in made
+
+
+class Struct(NamedTuple):
+    values: Any
+    number: np.int32
+    factor: np.float32
+
+
+def test_cupy_takes_the_arguments_that_kernels_get() -> None:
+    """CuPy's own launch, up to where it calls the driver: it refuses what it cannot hand over before that."""
+    cupy = pytest.importorskip("cupy")
+    host = np.arange(12, dtype=np.float32).reshape(3, 4)
+    memory = cupy.cuda.UnownedMemory(host.ctypes.data, host.nbytes, host, device_id=0)
+    array = cupy.ndarray(host.shape, host.dtype, cupy.cuda.MemoryPointer(memory, 0))  # in the host's memory, as if of a device
+    assert address(array) == host.ctypes.data
+    assert address(array[1:]) == host[1:].ctypes.data
+    with pytest.raises(ValueError, match="C-contiguous"):
+        address(array[:, 1])
+    struct = pack(Struct(array, np.int32(3), np.float32(0.5)))
+    assert struct.tobytes() == host.ctypes.data.to_bytes(8, "little") + np.int32(3).tobytes() + np.float32(0.5).tobytes()
+    function = cupy.cuda.function.Function.__new__(cupy.cuda.function.Function)
+
+    def launch(*args: Any) -> None:
+        options = {"shared_mem": 64, "stream": SimpleNamespace(ptr=0), "enable_cooperative_groups": True}
+        function((1,), (32,), args, **options)
+
+    for wrong in (host, "text"):
+        with pytest.raises(TypeError):
+            launch(wrong)
+    numbers = [kind(1) for kind in (np.int32, np.int64, np.uint32, np.uint64, np.float32, np.float64)]
+    with pytest.raises(RuntimeError, match=r"cuda|CUDA"):  # no driver, or no such function
+        launch(struct, array, *numbers)
 
 
 class Driver(SimpleNamespace):
