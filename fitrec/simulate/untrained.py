@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.kernels.cuda.device import Device
-from fitrec.kernels.cuda.lif import new_output
+from fitrec.kernels.cuda.lif import new_output, output_bytes
 from fitrec.networks.network import Network
 from fitrec.networks.weights import Weights
 from fitrec.simulate.fi import drive_grid, measure_fi
@@ -14,6 +14,7 @@ from fitrec.simulate.record import TrialRecord
 from fitrec.simulate.simulator import Simulator
 
 SETTLE_MS = 200.0
+RECORDED_BYTES = 2**28  # on a device, at a time
 
 
 def _static_only(network: Network, window_ms: float) -> tuple[Network, Weights]:
@@ -109,12 +110,13 @@ def _static_currents(simulator: Simulator, weights: Weights, neurons: NDArray[np
 def _static_currents_on_device(
     simulator: Simulator, weights: Weights, neurons: NDArray[np.int64], out: NDArray[np.float32]
 ) -> None:
-    """Do the same on the simulator's device."""
-    device, n = simulator.device, simulator.network.n_neurons
+    """Do the same on the simulator's device: as the means of chunks of one step, many in a launch."""
+    device, n, steps = simulator.device, simulator.network.n_neurons, out.shape[1]
     assert device is not None
     batch = simulator.device_batch(simulator.device_wiring(weights, 0), 0, 1, np.zeros(1, np.int64))
-    nothing, currents, places = new_output(device, 1, 0, n, 0), device.asarray(out), device.asarray(neurons)
-    for step in range(out.shape[1]):
-        batch.advance(step, 1, 1, nothing)
-        currents[:, step] = batch.state.u_static[0, places]
-    out[:] = device.to_host(currents)
+    places, together = device.asarray(neurons), max(1, RECORDED_BYTES // output_bytes(1, n, 0, traces=True, capacity=0))
+    for first in range(0, steps, together):
+        number = min(together, steps - first)
+        output = new_output(device, 1, number, n, 0, sample_every=1)
+        batch.advance(first, number, 1, output)
+        out[:, first : first + number] = device.to_host(output.static_current[0][:, places]).T

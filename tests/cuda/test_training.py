@@ -142,6 +142,7 @@ def test_an_untrained_network_equals_the_cpus(one_device: Any, monkeypatch: pyte
     small_blocks(monkeypatch)
     monkeypatch.setattr(build, "untrained_rates", partial(untrained_rates, trials=2, trial_ms=650.0))
     monkeypatch.setattr(build, "network_fi", partial(network_fi, duration_ms=320.0))
+    monkeypatch.setattr("fitrec.simulate.untrained.RECORDED_BYTES", 2**20)  # in several launches
     expected, found = (
         build_network(tiny_targets(), tiny_config(), seed=3, threads=1, device=device) for device in (None, one_device)
     )
