@@ -1,5 +1,6 @@
 """Structs of kernel arguments: a NamedTuple of arrays and NumPy scalars in the layout that C gives the same struct."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,27 +26,43 @@ def pack(fields: tuple[Any, ...]) -> NDArray[Any]:
     (1,) structured array
 
     """
-    layout = _layout(fields)
-    return np.array([_values(fields)], layout)
+    kinds, values = _kinds_and_values(fields)
+    return np.array([values], _layout(kinds))
 
 
-def _layout(fields: tuple[Any, ...]) -> np.dtype[Any]:
-    names = fields._fields  # type: ignore[attr-defined]
-    return np.dtype([(name, _field_type(name, value)) for name, value in zip(names, fields, strict=True)], align=True)
+# A NamedTuple's class, then of each field the class of NumPy's scalars, or None for a pointer, or the same of a nested one.
+_Kinds = tuple[Any, ...]
 
 
-def _field_type(name: str, value: Any) -> np.dtype[Any]:
-    if isinstance(value, tuple):
-        return _layout(value)
-    if isinstance(value, np.generic):
-        return value.dtype
-    if hasattr(value, "flags"):
-        return np.dtype(np.uintp)
-    raise TypeError(f"the kernel argument {name} is a {type(value).__name__}; give an array or a NumPy scalar of the C type")
+def _kinds_and_values(fields: tuple[Any, ...]) -> tuple[_Kinds, tuple[Any, ...]]:
+    kinds: list[Any] = [type(fields)]
+    values: list[Any] = []
+    kind: Any
+    number: Any
+    for value in fields:
+        if isinstance(value, np.generic):
+            kind, number = type(value), value
+        elif isinstance(value, tuple):
+            kind, number = _kinds_and_values(value)
+        elif hasattr(value, "flags"):
+            kind, number = None, address(value)
+        else:
+            name = fields._fields[len(values)]  # type: ignore[attr-defined]
+            raise TypeError(
+                f"the kernel argument {name} is a {type(value).__name__}; give an array or a NumPy scalar of the C type"
+            )
+        kinds.append(kind)
+        values.append(number)
+    return tuple(kinds), tuple(values)
 
 
-def _values(fields: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(
-        _values(value) if isinstance(value, tuple) else value if isinstance(value, np.generic) else address(value)
-        for value in fields
-    )
+@cache  # made anew it would take longer than all the rest of a launch
+def _layout(kinds: _Kinds) -> np.dtype[Any]:
+    names, of_fields = kinds[0]._fields, kinds[1:]
+    return np.dtype([(name, _field_type(kind)) for name, kind in zip(names, of_fields, strict=True)], align=True)
+
+
+def _field_type(kind: Any) -> np.dtype[Any]:
+    if isinstance(kind, tuple):
+        return _layout(kind)
+    return np.dtype(np.uintp if kind is None else kind)
