@@ -78,6 +78,13 @@ class UnitFilters(Section):
     max_units: int | None = Field(None, ge=1, description="Keep at most this many units, those with the highest rates.")
 
 
+class Resample(Section):
+    """A surrogate population, for tests of scale: units drawn with replacement, as exact copies."""
+
+    n_units: int = Field(ge=1, description="Number of units to draw.")
+    seed: int = Field(1, ge=0, description="Seed of the draw.")
+
+
 class IngestConfig(Section):
     """The ingest stage."""
 
@@ -87,6 +94,9 @@ class IngestConfig(Section):
     nwb: NwbOptions = NwbOptions()
     arrays: ArrayOptions = ArrayOptions()
     units: UnitFilters = UnitFilters()
+    resample: Resample | None = Field(
+        None, description="Draw a surrogate population of any size, for tests of scale, from the units kept."
+    )
     spikes_outside_intervals: Literal["fail", "drop"] = Field(
         "fail", description="Spikes outside a unit's obs_intervals: 'fail' names the first, 'drop' removes and counts them."
     )

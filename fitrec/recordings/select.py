@@ -83,21 +83,35 @@ def select_units(
     out = exclusion_table(units["unit_id"][~keep].tolist(), reasons[~keep].tolist(), details[~keep].tolist())
     if not keep.any():
         raise RecordingError(f"no unit of {recording.name} is left: {summary(out)}; loosen the filters")
-    return keep_units(recording, keep, out)
+    kept = _take(recording, np.flatnonzero(keep))
+    return replace(kept, excluded=pd.concat([recording.excluded, out], ignore_index=True) if len(recording.excluded) else out)
 
 
-def keep_units(recording: Recording, keep: NDArray[np.bool_], excluded: pd.DataFrame) -> Recording:
-    """Return the recording with the units (unit,) kept and `excluded` added to its table of excluded units."""
-    changes: dict[str, Any] = {"units": recording.units[keep].reset_index(drop=True)}
-    changes["excluded"] = pd.concat([recording.excluded, excluded], ignore_index=True) if len(recording.excluded) else excluded
+def resample_units(recording: Recording, n_units: int, seed: int) -> Recording:
+    """Draw units with replacement: a surrogate population of any size, numbered from 0.
+
+    The column ``source_unit_id`` of its units table holds the unit that each is a copy of; spikes and rates are exact copies.
+    """
+    drawn = np.random.default_rng(seed).integers(recording.n_units, size=n_units)
+    surrogate = _take(recording, drawn)
+    units = surrogate.units.rename(columns={"unit_id": "source_unit_id"})
+    units.insert(0, "unit_id", np.arange(n_units))
+    return replace(surrogate, units=units)
+
+
+def _take(recording: Recording, chosen: NDArray[np.int64]) -> Recording:
+    """Return the recording with the units of these indices, in this order."""
+    changes: dict[str, Any] = {"units": recording.units.iloc[chosen].reset_index(drop=True)}
     if recording.spike_times_s is not None and recording.spike_indptr is not None:
-        n = np.diff(recording.spike_indptr)
-        changes["spike_times_s"] = recording.spike_times_s[np.repeat(keep, n)]
-        changes["spike_indptr"] = np.concatenate([[0], np.cumsum(n[keep])])
+        n = np.diff(recording.spike_indptr)[chosen]
+        stops = np.cumsum(n)
+        first = np.repeat(recording.spike_indptr[chosen] - (stops - n), n)
+        changes["spike_times_s"] = recording.spike_times_s[first + np.arange(n.sum())]
+        changes["spike_indptr"] = np.concatenate([[0], stops])
     for name in ("counts", "observed", "rate_hz"):
         values = getattr(recording, name)
         if values is not None:
-            changes[name] = values[..., keep]
+            changes[name] = values[..., chosen]
     return replace(recording, **changes)
 
 

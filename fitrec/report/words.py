@@ -34,8 +34,16 @@ def subject(fit: Fit) -> str:
     )
     return (
         f"A network of {s['n_neurons']:,} spiking neurons, trained with {s['rule'] or 'an unknown rule'} to reproduce {of} units "
-        f"of {fit.detail['recording'] or 'the recording'} in {_count(len(conditions), 'condition')}."
+        f"of {fit.detail['recording'] or 'the recording'} in {_count(len(conditions), 'condition')}.{_surrogate(fit)}"
     )
+
+
+def _surrogate(fit: Fit) -> str:
+    """Say so where the units are copies (`fitrec.recordings.select.resample_units`)."""
+    if "source_unit_id" not in fit.targets.units:
+        return ""
+    n = fit.targets.units["source_unit_id"].nunique()
+    return f" The units are a surrogate, no recorded population: copies of {_count(n, 'unit')}, drawn with replacement."
 
 
 def verdict(fit: Fit) -> str:

@@ -11,7 +11,7 @@ from fitrec.config.ingest import IngestConfig
 from fitrec.recordings.arrays import ArrayLayout
 from fitrec.recordings.read import read
 from fitrec.recordings.recording import Recording
-from fitrec.recordings.select import select_units, summary
+from fitrec.recordings.select import resample_units, select_units, summary
 
 _log = logging.getLogger(__name__)
 
@@ -52,8 +52,11 @@ def run(source: Path | Mapping[str, Path], out: Path, config: IngestConfig, *, n
         "t_start_s": recording.t_start_s,
     }
     store.save(out, recording, attrs, overwrite)
-    n_all = recording.n_units + len(recording.excluded)
-    _log.info("%s: kept %d of %d units, %s", name, recording.n_units, n_all, _trials(recording))
+    if config.resample is None:
+        n_all = recording.n_units + len(recording.excluded)
+        _log.info("%s: kept %d of %d units, %s", name, recording.n_units, n_all, _trials(recording))
+    else:
+        _log.info("%s: a surrogate of %d units drawn with replacement, %s", name, recording.n_units, _trials(recording))
     if len(recording.excluded):
         _log.info("%s: %s", name, summary(recording.excluded))
     return recording
@@ -69,7 +72,8 @@ def read_selected(source: Path | Mapping[str, Path], config: IngestConfig, name:
         layout=ArrayLayout(**config.arrays.model_dump()),
         spikes_outside_intervals=config.spikes_outside_intervals,
     )
-    return select_units(everything, **config.units.model_dump())
+    selected = select_units(everything, **config.units.model_dump())
+    return selected if config.resample is None else resample_units(selected, config.resample.n_units, config.resample.seed)
 
 
 def _trials(recording: Recording) -> str:

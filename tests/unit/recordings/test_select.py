@@ -6,7 +6,7 @@ import pytest
 
 from fitrec.errors import RecordingError
 from fitrec.recordings.recording import Recording, exclusion_table
-from fitrec.recordings.select import REASONS, mean_rate_hz, select_units
+from fitrec.recordings.select import REASONS, mean_rate_hz, resample_units, select_units
 
 
 def counts_recording(observed: Any = None) -> Recording:
@@ -102,3 +102,28 @@ def test_no_unit_left() -> None:
 def test_unknown_column() -> None:
     with pytest.raises(RecordingError, match="no column 'ks_label' to filter by; they have unit_id, area, quality"):
         select_units(counts_recording(), columns={"ks_label": ["good"]})
+
+
+@pytest.mark.parametrize(
+    "recording", [counts_recording(np.arange(40).reshape(10, 4) % 3 > 0), spikes_recording()], ids=["counts", "spikes"]
+)
+def test_a_surrogate_has_exact_copies(recording: Recording) -> None:
+    kept = select_units(recording)
+    surrogate = resample_units(kept, 50, seed=3)
+    assert ids(surrogate) == list(range(50))
+    sources = surrogate.units["source_unit_id"].tolist()
+    assert set(sources) == set(ids(kept))  # 50 draws of 2 or 3 units miss one of them once in 10^8 times
+    assert sources != resample_units(kept, 50, seed=4).units["source_unit_id"].tolist()
+    assert surrogate.excluded.equals(kept.excluded)
+    for copy, source in enumerate(sources):
+        original = ids(kept).index(source)
+        for name in ("counts", "observed"):
+            values = getattr(kept, name)
+            assert values is None or np.array_equal(getattr(surrogate, name)[..., copy], values[..., original])
+        assert kept.spike_times_s is None or np.array_equal(spike_times(surrogate, copy), spike_times(kept, original))
+
+
+def spike_times(recording: Recording, unit: int) -> Any:
+    assert recording.spike_times_s is not None
+    assert recording.spike_indptr is not None
+    return recording.spike_times_s[recording.spike_indptr[unit] : recording.spike_indptr[unit + 1]]

@@ -43,6 +43,17 @@ def test_nwb_to_targets(write_nwb: Any, tmp_path: Path) -> None:
     assert attributes["bin_size_s"] == pytest.approx(0.1)
 
 
+def test_surrogate_population(write_nwb: Any, tmp_path: Path) -> None:
+    path = write_nwb(trains(), trial_columns={"side": ["l", "r"] * 3})
+    config = IngestConfig.model_validate({"resample": {"n_units": 20}})
+    ingest.run(path, tmp_path / "r.zarr", config, name="mouse")
+    built = targets.run(tmp_path / "r.zarr", tmp_path / "t.zarr", TargetsConfig(**WINDOW, condition_by=["side"]))
+    assert built.n_units == 20
+    assert built.units["source_unit_id"].nunique() <= 3
+    for _, copies in built.units.groupby("source_unit_id"):
+        assert (built.rate_hz[..., copies.index] == built.rate_hz[..., copies.index[:1]]).all()
+
+
 def test_drive_through_a_simulated_curve(write_nwb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = {}
 
