@@ -196,7 +196,7 @@ def _rule(settings: presets.Preset, problem: Problem, p_storage: str) -> Rls:
         evaluate_every=1,
         rank="auto",
         p_storage=p_storage,
-        flush="whole",
+        flush="auto",
         dale=False,
     )
 

@@ -108,7 +108,7 @@ def _loop(preset: str, **options: Any) -> Work:
     return work
 
 
-def _rls(neurons: int, inputs: int, storage: str = "full", flush: str = "whole") -> Work:
+def _rls(neurons: int, inputs: int, storage: str = "full", flush: str = "auto") -> Work:
     def work(device: Device | None, small: bool) -> dict[str, Any]:
         size: dict[str, Any] = {"neurons": 4 if small else neurons, "inputs": 20 if small else inputs, "updates": 96}
         options: dict[str, Any] = {"rate_hz": 5.0, "every_ms": 10.0, "rank": None, "storage": storage, "flush": flush}

@@ -18,7 +18,7 @@ from fitrec.kernels.cpu import rls_dense
 from fitrec.kernels.cpu.aligned import aligned_zeros
 from fitrec.kernels.cpu.rls_state import RuleOptions, Signals, new_state, p_bytes, padded
 from fitrec.kernels.reference.rls import initial_p, rls_step
-from fitrec.learn.rls_learner import CpuLearner, LearnerOptions, chosen_rank
+from fitrec.learn.rls_learner import CpuLearner, LearnerOptions, chosen_rank, flushes_half
 from fitrec.networks.plastic import plastic_inputs
 from fitrec.threads import thread_map
 
@@ -72,7 +72,7 @@ def run(
     every_ms: float,
     rank: int | None,
     storage: str,
-    flush: str = "whole",
+    flush: str = "auto",
     threads: int,
     seed: int = 1,
 ) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def run(
     """
     held = chosen_rank("auto" if rank is None else rank, inputs)
     require_updates(updates, held)
-    options = LearnerOptions(held, storage, 1, False, is_half(flush, storage))
+    options = LearnerOptions(held, storage, 1, False, half_flush(flush, storage, inputs))
     needed = neurons * (p_bytes(inputs, "full") + 4 * padded(inputs) * (held + 8))
     require_memory(needed, f"{neurons} neurons of {inputs} inputs", "give fewer --neurons or --inputs")
     samples = Samples(neurons, inputs, rate_hz, updates, every_ms, seed)
@@ -134,7 +134,7 @@ def run(
         "every_ms": every_ms,
         "rank": held,
         "storage": storage,
-        "flush": flush,
+        "flush": "half" if options.half_flush else "whole",
         "p_mb": neurons * p_bytes(inputs, storage) / 1e6,
     }
 
@@ -147,11 +147,11 @@ def require_updates(updates: int, held: int) -> None:
         )
 
 
-def is_half(flush: str, storage: str) -> bool:
-    """Whether one half of P is computed only; raises ConfigError if it is not stored in full."""
+def half_flush(flush: str, storage: str, inputs: int) -> bool:
+    """Whether only one half of P is computed; raises ConfigError if that is asked for and P is not stored in full."""
     if flush == "half" and storage != "full":
-        raise ConfigError(f"--flush is half, but --storage is {storage}; only a full P has two equal halves: give --flush whole.")
-    return flush == "half"
+        raise ConfigError(f"--flush is half, but --storage is {storage}; only a full P has two equal halves: give --flush auto.")
+    return flushes_half(flush, storage, inputs)
 
 
 def _share_computed(options: LearnerOptions) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fitrec.bench.machine import device_bandwidth
-from fitrec.bench.rls import CHECKED, PENALTY, Samples, bytes_moved, float64, is_half, relative, require_updates, typical
+from fitrec.bench.rls import CHECKED, PENALTY, Samples, bytes_moved, float64, half_flush, relative, require_updates, typical
 from fitrec.kernels.cuda.device import Device
 from fitrec.kernels.cuda.rls import Learners
 from fitrec.kernels.cuda.rls_dense import DenseLearners
@@ -27,7 +27,7 @@ def run(
     every_ms: float,
     rank: int | None,
     storage: str = "full",
-    flush: str = "whole",
+    flush: str = "auto",
     seed: int = 1,
 ) -> dict[str, Any]:
     """Time the three forms; the figures are those of `fitrec.bench.rls.run`, less those of processors.
@@ -44,7 +44,7 @@ def run(
     """
     held = chosen_rank("auto" if rank is None else rank, inputs)
     require_updates(updates, held)
-    options = LearnerOptions(held, storage, 1, False, is_half(flush, storage))
+    options = LearnerOptions(held, storage, 1, False, half_flush(flush, storage, inputs))
     samples = Samples(neurons, inputs, rate_hz, updates, every_ms, seed)
     p0 = initial_p(0, inputs // 2, inputs - inputs // 2, penalty=PENALTY, penalty_row_sum=0.0, penalty_feed_forward=1.0)
     bandwidth = device_bandwidth(device)
@@ -72,7 +72,7 @@ def run(
         "every_ms": every_ms,
         "rank": held,
         "storage": storage,
-        "flush": flush,
+        "flush": "half" if options.half_flush else "whole",
     }
 
 

@@ -149,10 +149,10 @@ def ridge(json_file: Path | None, device: str, threads: int | None, trace_bits: 
 @click.option("--storage", type=click.Choice(["full", "packed", "int16"]), default="full", show_default=True, help="Form of P.")
 @click.option(
     "--flush",
-    type=click.Choice(["whole", "half"]),
-    default="whole",
+    type=click.Choice(["auto", "whole", "half"]),
+    default="auto",
     show_default=True,
-    help="How updates are applied to a full P.",
+    help="How updates are applied to a full P: to all of it or, from 512 inputs on, to one half.",
 )
 @options.threads
 @options.device

@@ -88,10 +88,10 @@ class Rls(Section):
         "slower. 'int16': 16 bits per element, half the memory at about the same speed, weights within about 1 % after 10,000 "
         "updates.",
     )
-    flush: Literal["whole", "half"] = Field(
-        "whole",
+    flush: Literal["auto", "whole", "half"] = Field(
+        "auto",
         description="How the updates held back are applied to a full P: to all of it, or to the half above the diagonal, which "
-        "is written a second time below it. The same bits; on a CPU 'half' is slower below about 400 inputs and faster above.",
+        "is written a second time below it. The same bits; 'half' is faster with many inputs, and 'auto' takes it from 512 on.",
     )
     dale: bool = Field(
         False,
@@ -104,7 +104,7 @@ class Rls(Section):
     def _halves_what_is_full(self) -> "Rls":
         if self.flush == "half" and self.p_storage != "full":
             raise ValueError(
-                f"flush is half, but p_storage is {self.p_storage}; only a full P has two equal halves: set flush: whole"
+                f"flush is half, but p_storage is {self.p_storage}; only a full P has two equal halves: set flush: auto"
             )
         return self
 

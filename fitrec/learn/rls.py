@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from fitrec.errors import TrainingError
 from fitrec.kernels.reference.rls import initial_p
 from fitrec.learn.drive_targets import DriveTargets, measure_static_current
-from fitrec.learn.rls_learner import STATIC_TRIALS, LearnerOptions, chosen_rank
+from fitrec.learn.rls_learner import STATIC_TRIALS, LearnerOptions, chosen_rank, flushes_half
 from fitrec.learn.rls_trial import make_trials
 from fitrec.learn.rule import Arrays, LoopResult, Problem, require_finite_targets
 from fitrec.networks.weights import Weights
@@ -59,7 +59,7 @@ class Rls:
             storage=p_storage,
             pool_size=network.plastic_pool_size,
             dale=dale,
-            half_flush=flush == "half",
+            half_flush=flushes_half(flush, p_storage, n_ff + n_inputs),
         )
         self._trials, self._has_aim = make_trials(problem, p0, weights, options, instantaneous=self._instantaneous), False
 

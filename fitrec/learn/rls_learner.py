@@ -13,6 +13,7 @@ from fitrec.learn.rule import Arrays
 from fitrec.threads import available_threads, thread_map
 
 STATIC_TRIALS = 4  # of the untrained network, for its average static current
+HALF_FROM = 512  # inputs from which `flushes_half` says so by itself
 
 
 class LearnerOptions(NamedTuple):
@@ -51,6 +52,13 @@ def automatic_rank(n_inputs: int) -> int:
 def chosen_rank(rank: int | str, n_inputs: int) -> int:
     """Return the rank that a configuration asks for."""
     return automatic_rank(n_inputs) if rank == "auto" else int(rank)
+
+
+def flushes_half(flush: str, storage: str, n_inputs: int) -> bool:
+    """Whether a configuration asks for the half flush; 'auto' does where it was faster (table in docs/benchmarks/rls.md)."""
+    if flush == "auto":
+        return storage == "full" and n_inputs >= HALF_FROM
+    return flush == "half"
 
 
 def rule_options(options: LearnerOptions, n_ff: int, n_exc: int) -> RuleOptions:

@@ -86,7 +86,7 @@ def test_missing_file(tmp_path: Path) -> None:
         ({"targets": {"window_s": 3}}, "targets.window_s is 3, but must be a list"),
         (
             {"train": {"rls": {"flush": "half", "p_storage": "packed"}}},
-            "train.rls: flush is half, but p_storage is packed; only a full P has two equal halves: set flush: whole",
+            "train.rls: flush is half, but p_storage is packed; only a full P has two equal halves: set flush: auto",
         ),
         ({"seeds": [1, 1]}, "seeds: seeds must be different"),
         ({"network": {"dt_ms": "fast", "settle_ms": -1}}, "(and 1 more mistake)"),

@@ -53,7 +53,7 @@ def test_the_forms_that_are_timed_learn_the_same(storage: str, flush: str, bound
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"flush": "half", "storage": "packed"}, r"--flush is half, but --storage is packed; .*: give --flush whole"),
+        ({"flush": "half", "storage": "packed"}, r"--flush is half, but --storage is packed; .*: give --flush auto"),
         ({"rank": 61}, r"--updates is 60, but P is only updated after 61; give at least 61"),
         ({"neurons": 10**9}, r"1000000000 neurons of 30 inputs need .* GB of memory, but only .* fewer --neurons or --inputs"),
     ],

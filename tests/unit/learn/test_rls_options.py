@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fitrec.learn.rls_learner import automatic_rank
+from fitrec.learn.rls_learner import automatic_rank, flushes_half
 from fitrec.learn.rule import Rule
 from fitrec.networks.network import Network
 from fitrec.stages.build import build_network
@@ -37,6 +37,20 @@ def test_half_of_p_trains_to_the_same_bits() -> None:
     whole, half = trained().state(), trained(flush="half").state()
     for name in whole:
         np.testing.assert_array_equal(whole[name], half[name])
+
+
+@pytest.mark.parametrize(
+    ("flush", "storage", "n_inputs", "half"),
+    [
+        ("auto", "full", 511, False),
+        ("auto", "full", 512, True),
+        ("auto", "int16", 512, False),
+        ("half", "full", 2, True),
+        ("whole", "full", 9999, False),
+    ],
+)
+def test_many_inputs_are_flushed_by_half(flush: str, storage: str, n_inputs: int, half: bool) -> None:
+    assert flushes_half(flush, storage, n_inputs) == half
 
 
 def test_16_bits_train_to_nearly_the_same_weights_in_half_the_memory() -> None:
