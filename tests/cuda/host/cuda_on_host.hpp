@@ -7,7 +7,6 @@
 // warp operation, a barrier that not every thread reaches.
 //
 // Not reproduced: timing, occupancy, weakly ordered memory, the device's rounding of exp and log (the kernels use none).
-#include <setjmp.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 
@@ -70,7 +69,8 @@ struct Fiber {
     ~Fiber() { munmap(stack, STACK_BYTES); }
     Fiber(const Fiber&) = delete;
     void* stack;
-    jmp_buf where;
+    Place where;
+    void* known_as = races::new_thread();
     bool started = false, busy = false;
     unsigned index = 0;
 };
@@ -88,15 +88,22 @@ struct Block {
 static std::vector<std::unique_ptr<Fiber>> pool;
 static Block* block;
 static Fiber* fiber;
-static jmp_buf scheduler;
+static Place scheduler;
+static void* scheduler_known_as;
+static char launched, finished, block_finished[2];  // tokens of what comes before what
+static unsigned block_number;
+static bool together;
 static std::function<void()> work;
 static bool progress;
 static std::string failure;
 
-[[noreturn]] static void leave() { _longjmp(scheduler, 1); }
+[[noreturn]] UNWATCHED static void leave() {
+    races::become(scheduler_known_as);
+    GO_TO_PLACE(scheduler);
+}
 
-__attribute__((noinline)) static void yield() {
-    if (_setjmp(fiber->where) == 0) leave();
+UNWATCHED static void yield() {
+    if (SAVE_PLACE(fiber->where) == 0) leave();
 }
 
 [[noreturn]] static void fail(const std::string& what) {
@@ -111,41 +118,60 @@ static void finish_round(Meeting& m) {
     m.posted[m.round & 1] = 0;
 }
 
-// Wait until `wanted` threads have come; returns the parity under which this round's values stand.
-static unsigned meet(Meeting& m, unsigned wanted) {
+// Wait until `wanted` threads have come; returns the parity under which this round's values stand. `orders`: what a thread did before
+// it came is seen by all afterwards.
+static unsigned meet(Meeting& m, unsigned wanted, bool orders) {
+    const races::Unseen unseen;
     const std::uint64_t round = m.round;
+    if (orders) races::release(&m.sum[round & 1]);
     progress = true;
     if (++m.arrived == wanted)
         finish_round(m);
     else
         while (m.round == round) yield();
+    if (orders) races::acquire(&m.sum[round & 1]);
     return round & 1;
 }
 
 static unsigned meet_block(unsigned value) {
+    const races::Unseen unseen;
     block->all.sum[block->all.round & 1] += value;
-    return meet(block->all, block->all.live);
+    return meet(block->all, block->all.live, true);
 }
 
-static void body() {
+static void retire() {
+    const races::Unseen unseen;
+    progress = true;
+    fiber->busy = false;
+    --block->busy;
+    Meeting& warp = block->warps[fiber->index / warpSize];
+    for (Meeting* m : {&warp, &block->all})
+        if (--m->live && m->arrived == m->live) finish_round(*m);  // a thread that has returned counts as arrived
+}
+
+UNWATCHED static void body() {
     for (;;) {
+        races::acquire(&launched);
+        if (!together) races::acquire(&block_finished[(block_number + 1) & 1]);
         work();
-        progress = true;
-        fiber->busy = false;
-        --block->busy;
-        Meeting& warp = block->warps[fiber->index / warpSize];
-        for (Meeting* m : {&warp, &block->all})
-            if (--m->live && m->arrived == m->live) finish_round(*m);  // a thread that has returned counts as arrived
+        races::release(&finished);
+        if (!together) races::release(&block_finished[block_number & 1]);
+        retire();
         yield();
     }
 }
 
-__attribute__((noinline)) static void resume(Fiber* next) {
-    if (_setjmp(scheduler) != 0) return;
+[[noreturn]] UNWATCHED static void go_on(Fiber* next) {
+    races::become(next->known_as);
+    GO_TO_PLACE(next->where);
+}
+
+UNWATCHED static void resume(Fiber* next) {
+    if (SAVE_PLACE(scheduler) != 0) return;
     fiber = next;
     const unsigned t = next->index;
     threadIdx = {t % blockDim.x, t / blockDim.x % blockDim.y, t / (blockDim.x * blockDim.y)};
-    if (next->started) _longjmp(next->where, 1);
+    if (next->started) go_on(next);
     next->started = true;
     ucontext_t context;
     getcontext(&context);
@@ -153,6 +179,7 @@ __attribute__((noinline)) static void resume(Fiber* next) {
     context.uc_stack.ss_size = STACK_BYTES;
     context.uc_link = nullptr;
     makecontext(&context, body, 0);
+    races::become(next->known_as);
     setcontext(&context);
 }
 
@@ -161,6 +188,7 @@ static std::size_t static_bytes() { return __stop_cuda_shared - __start_cuda_sha
 static void start(Block& b, unsigned index, unsigned threads, std::size_t shared, std::size_t first_fiber) {
     b.index = index;
     b.busy = threads;
+    ++block_number;
     b.dynamic.resize((shared + sizeof(Slot) - 1) / sizeof(Slot) + SLOTS_BEYOND);
     std::memset(b.dynamic.data(), BEYOND, b.dynamic.size() * sizeof(Slot));
     std::memset(b.dynamic.data(), RUBBISH, shared);
@@ -206,27 +234,33 @@ static bool wrote_beyond(const Block& b, std::size_t shared) {
 static const char* run_grid(unsigned grid, unsigned threads, std::size_t shared, bool cooperative, bool reverse) {
     static std::mutex one_at_a_time;
     const std::lock_guard<std::mutex> lock(one_at_a_time);
+    scheduler_known_as = races::this_thread();
+    cuda_on_host::together = cooperative;
+    races::release(&launched);
+    if (cooperative && grid > 1 && static_bytes()) races::shared_in_turns(__start_cuda_shared, static_bytes());
+    const races::Unseen unseen;
     failure.clear();
     gridDim = {grid, 1, 1};
     blockDim = {threads, 1, 1};
-    std::vector<Block> together(cooperative ? grid : 1);
-    for (unsigned first = 0; first < grid && failure.empty(); first += together.size()) {
-        for (std::size_t i = 0; i < together.size(); ++i)
-            start(together[i], reverse ? grid - 1 - (first + i) : first + i, threads, shared, i * threads);
+    std::vector<Block> blocks(cooperative ? grid : 1);
+    for (unsigned first = 0; first < grid && failure.empty(); first += blocks.size()) {
+        for (std::size_t i = 0; i < blocks.size(); ++i)
+            start(blocks[i], reverse ? grid - 1 - (first + i) : first + i, threads, shared, i * threads);
         unsigned busy = 1, idle = 0;
         while (busy && failure.empty()) {
             busy = 0;
             bool any = false;
-            for (Block& b : together) {
+            for (Block& b : blocks) {
                 if (b.busy && failure.empty()) any |= run(b, reverse);
                 busy += b.busy;
             }
             idle = any ? 0 : idle + 1;
             if (idle == 3) failure = "deadlock: threads wait for others that never come";
         }
-        for (const Block& b : together)
+        for (const Block& b : blocks)
             if (failure.empty() && wrote_beyond(b, shared)) failure = "more dynamic shared memory is written than a block has";
     }
+    races::acquire(&finished);
     if (!failure.empty()) pool.clear();  // fibers that were left in the middle of a kernel
     return failure.empty() ? nullptr : failure.c_str();
 }
@@ -251,7 +285,8 @@ int sizes(void (*)(A...), std::size_t* out) {
 
 // Every lane of the mask posts a value; then each may read any other's. Returns the parity under which they stand.
 template <class T>
-unsigned post(Meeting& warp, unsigned mask, T value) {
+unsigned post(Meeting& warp, unsigned mask, T value, bool orders = false) {
+    const races::Unseen unseen;
     static_assert(sizeof(T) <= sizeof(Slot));
     if (warp.arrived == 0)
         warp.mask = mask;
@@ -260,13 +295,14 @@ unsigned post(Meeting& warp, unsigned mask, T value) {
     const unsigned parity = warp.round & 1, lane = threadIdx.x % warpSize;
     std::memcpy(warp.slots[parity][lane].bytes, &value, sizeof(T));
     warp.posted[parity] |= 1u << lane;
-    return meet(warp, std::min<unsigned>(warp.live, __builtin_popcount(mask)));
+    return meet(warp, std::min<unsigned>(warp.live, __builtin_popcount(mask)), orders);
 }
 
 static Meeting& own_warp() { return block->warps[threadIdx.x / warpSize]; }
 
 template <class T>
 T shuffle(unsigned mask, T value, unsigned from) {
+    const races::Unseen unseen;
     Meeting& warp = own_warp();
     const unsigned parity = post(warp, mask, value);
     const bool there = from < warpSize && (warp.posted[parity] >> from & 1);  // else it keeps its own, as on the device
@@ -275,6 +311,7 @@ T shuffle(unsigned mask, T value, unsigned from) {
 }
 
 static unsigned vote(unsigned mask, bool predicate) {
+    const races::Unseen unseen;
     Meeting& warp = own_warp();
     const unsigned parity = post(warp, mask, predicate);
     unsigned votes = 0;
@@ -287,15 +324,22 @@ static unsigned vote(unsigned mask, bool predicate) {
 
 static inline void __syncthreads() { cuda_on_host::meet_block(0); }
 static inline int __syncthreads_count(int p) {
+    const races::Unseen unseen;
     const unsigned parity = cuda_on_host::meet_block(p != 0);
     return int(cuda_on_host::block->all.sum[parity]);
 }
 static inline int __syncthreads_or(int p) { return __syncthreads_count(p) != 0; }
 static inline int __syncthreads_and(int p) { return __syncthreads_count(!p) == 0; }
-static inline void __syncwarp(unsigned mask = ~0u) { cuda_on_host::post(cuda_on_host::own_warp(), mask, 0); }
-static inline void spin_wait() { cuda_on_host::yield(); }
-static inline void release_one(unsigned* count) { ++*count; }
-static inline unsigned acquire(const unsigned* count) { return *(volatile const unsigned*)count; }
+static inline void __syncwarp(unsigned mask = ~0u) {
+    const races::Unseen unseen;
+    cuda_on_host::post(cuda_on_host::own_warp(), mask, 0, true);
+}
+static inline void spin_wait() {
+    const races::Unseen unseen;
+    cuda_on_host::yield();
+}
+static inline void release_one(unsigned* count) { __atomic_fetch_add(count, 1u, __ATOMIC_RELEASE); }
+static inline unsigned acquire(const unsigned* count) { return __atomic_load_n(count, __ATOMIC_ACQUIRE); }
 static inline void __threadfence() {}
 
 template <class T>
@@ -334,20 +378,18 @@ T __ldg(const T* p) {
 }
 template <class T>
 T atomicAdd(T* p, std::type_identity_t<T> v) {
-    const T old = *p;
-    *p += v;
-    return old;
+    return __atomic_fetch_add(p, v, __ATOMIC_RELAXED);
 }
 template <class T>
 T atomicMin(T* p, std::type_identity_t<T> v) {
-    const T old = *p;
-    *p = std::min(old, v);
+    T old = __atomic_load_n(p, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(p, &old, std::min(old, v), false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
     return old;
 }
 template <class T>
 T atomicMax(T* p, std::type_identity_t<T> v) {
-    const T old = *p;
-    *p = std::max(old, v);
+    T old = __atomic_load_n(p, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(p, &old, std::max(old, v), false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
     return old;
 }
 using std::max;

@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from fitrec.kernels.cuda.arguments import address
 from fitrec.kernels.cuda.source import kernels, source
 
-SHIM = Path(__file__).with_name("cuda_on_host.hpp")
+SHIM = [Path(__file__).with_name(name) for name in ("races.hpp", "cuda_on_host.hpp")]
 FLAGS = ("-std=c++20", "-O2", "-march=native", "-ffp-contract=off", "-fPIC", "-shared", "-U_FORTIFY_SOURCE", "-Wall", "-Werror",
          "-Wno-unused-function", "-Wno-unknown-pragmas", "-Wno-unused-variable")  # fmt: skip
+if os.environ.get("FITREC_CUDA_RACES"):  # see test_races.py
+    FLAGS = (*FLAGS, "-O1", "-g", "-fsanitize=thread", "-fno-omit-frame-pointer", "-fno-ipa-ra", "-DLOOK_FOR_RACES")
 RUBBISH = 0xFF  # of floating-point numbers: not a number
 
 
@@ -173,7 +175,8 @@ def library(text: str) -> ctypes.CDLL:
         f'extern "C" int sizes_{name}(std::size_t* out) {{ return cuda_on_host::sizes(&{name}, out); }}'
         for name in kernels(text)
     )
-    whole = f'{SHIM.read_text()}\n{text}\n#line 1 "entries"\n{entries}\n'
+    shim = "\n".join(path.read_text() for path in SHIM)
+    whole = f'{shim}\n{text}\n#line 1 "entries"\n{entries}\n'
     key = hashlib.sha256(repr((FLAGS, platform.processor(), platform.node(), whole)).encode()).hexdigest()[:32]
     folder = Path(tempfile.gettempdir()) / f"fitrec-cuda-on-host-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
