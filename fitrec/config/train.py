@@ -70,9 +70,9 @@ class Rls(Section):
         "'published': absolute units (traces in 1/ms), for which 0.04, 8 and 1 (Kim et al. 2023) or 0.8, 0.01 and 1 "
         "(TrainSpikingNet) are usual.",
     )
-    penalty: float = Field(0.1, gt=0, description="lambda: L2 penalty around the initial weights.")
+    penalty: float = Field(0.3, gt=0, description="lambda: L2 penalty around the initial weights.")
     penalty_row_sum: float = Field(0.0, ge=0, description="mu: penalty on the change of the summed E and summed I weights.")
-    penalty_feed_forward: float = Field(0.1, gt=0, description="lambda_FF: L2 penalty of the feed-forward weights.")
+    penalty_feed_forward: float = Field(0.3, gt=0, description="lambda_FF: L2 penalty of the feed-forward weights.")
     static_current: Literal["instantaneous", "average"] = Field(
         "average",
         description="Static current in the error: that of the moment (as published) or its average in the untrained network.",
