@@ -5,11 +5,11 @@ numba, SciPy, SymPy, PyYAML, psutil and pandas. The most important comes first.
 """
 
 import argparse
-import json
 import re
 import sys
 from pathlib import Path
 
+from fitrec.atomic import write_json
 from fitrec.bench.parts import LIMITS_S, run_part
 from fitrec.bench.together import run_parts
 from fitrec.errors import FitrecError
@@ -31,7 +31,7 @@ def main() -> int:
     try:
         if given.part:
             figures = run_part(given.part, given.device, given.out, small=given.small)
-            given.json.write_text(json.dumps(figures, indent=2, ensure_ascii=False))
+            write_json(given.json, figures)
             return 0
         if given.device != "cpu":
             from fitrec.kernels.cuda.device import find_gpu
